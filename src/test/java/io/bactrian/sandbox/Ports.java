@@ -1,0 +1,41 @@
+package io.bactrian.sandbox;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.util.concurrent.ThreadLocalRandom;
+
+/** Looks for ports on loopback. */
+public final class Ports {
+
+    private Ports() {
+    }
+
+    /**
+     * A port on loopback that nobody listens on. It lies below the range from which the system gives ports to clients: else a client that
+     * calls a stopped server again and again would take the server's port from it, by connecting to itself.
+     */
+    public static int free() {
+        while (true) {
+            int port = ThreadLocalRandom.current().nextInt(20_000, 32_000);
+            if (isFree(port)) {
+                return port;
+            }
+        }
+    }
+
+    /** Whether a server may listen on that port of 127.0.0.1 now. */
+    public static boolean isFree(int port) {
+        try (var socket = new ServerSocket()) {
+            socket.setReuseAddress(true);
+            socket.bind(new InetSocketAddress(InetAddress.getByAddress(new byte[] {127, 0, 0, 1}), port));
+            return true;
+        } catch (java.net.BindException e) {
+            return false;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+}
