@@ -1,0 +1,164 @@
+package io.bactrian.stripe;
+
+import java.net.http.HttpResponse;
+
+/**
+ * A call to Stripe that did not succeed: an error answer, or no answer at all ({@link #getHttpStatus} is then 0).
+ *
+ * <p>In a route: {@code ${exception.httpStatus}}, {@code ${exception.kind}}, {@code ${exception.transientFailure}},
+ * {@code ${exception.code}}, {@code ${exception.requestId}}, {@code ${exception.retryAfter}}. The message is made of these and never
+ * repeats Stripe's own text, which can quote an e-mail address or a part of the key.
+ */
+public final class StripeApiException extends RuntimeException {
+
+    /** Trying again later may succeed: no answer, 408, 409, 424, 429, 5xx, or Stripe says so. */
+    public static final String TRANSIENT = "transient";
+    /** This request will never succeed as it is. */
+    public static final String PERMANENT = "permanent";
+    /** No request will succeed with this key: 401 or 403. */
+    public static final String FATAL = "fatal";
+
+    private final int httpStatus;
+    private final String type;
+    private final String code;
+    private final String param;
+    private final String requestId;
+    private final Integer retryAfter;
+    private final Boolean shouldRetry;
+    private final String rateLimitedReason;
+
+    private StripeApiException(String message, Throwable cause, String code) {
+        super(message, cause);
+        this.httpStatus = 0;
+        this.type = "network_error";
+        this.code = code;
+        this.param = null;
+        this.requestId = null;
+        this.retryAfter = null;
+        this.shouldRetry = null;
+        this.rateLimitedReason = null;
+    }
+
+    private StripeApiException(String call, HttpResponse<byte[]> response, String type, String code, String param) {
+        super(message(call, response, type, code, param));
+        this.httpStatus = response.statusCode();
+        this.type = type;
+        this.code = code;
+        this.param = param;
+        this.requestId = header(response, "Request-Id");
+        this.retryAfter = seconds(header(response, "Retry-After"));
+        this.shouldRetry = bool(header(response, "Stripe-Should-Retry"));
+        this.rateLimitedReason = header(response, "Stripe-Rate-Limited-Reason");
+    }
+
+    /** For an answer that is not a success, whatever its body holds. */
+    static StripeApiException of(String call, HttpResponse<byte[]> response) {
+        var error = StripeJson.answer(response.body()).path("error");
+        return new StripeApiException(call, response, token(error.path("type").asText(null)), token(error.path("code").asText(null)),
+                token(error.path("param").asText(null)));
+    }
+
+    /** For an answer with a status of success and no JSON object. */
+    static StripeApiException notJson(String call, HttpResponse<byte[]> response) {
+        return new StripeApiException(call, response, "api_error", "not_json", null);
+    }
+
+    /** For an answer that did not come in time. Stripe may or may not have done what it was asked. */
+    static StripeApiException timeout(String call, Throwable cause) {
+        return new StripeApiException("No answer from Stripe in time to " + call, cause, "timeout");
+    }
+
+    /** For a connection that could not be made, or broke. In the second case Stripe may have done what it was asked. */
+    static StripeApiException unreachable(String call, String reason, Throwable cause) {
+        return new StripeApiException("No answer from Stripe to " + call + ": " + reason, cause, "connection_failed");
+    }
+
+    /** The HTTP status, 0 when there was no answer. */
+    public int getHttpStatus() {
+        return httpStatus;
+    }
+
+    /** Stripe's error type ({@code invalid_request_error}, {@code card_error}, {@code idempotency_error}, …), {@code network_error}, or null. */
+    public String getType() {
+        return type;
+    }
+
+    /** Stripe's error code ({@code resource_missing}, …); {@code timeout} or {@code connection_failed} without an answer; may be null. */
+    public String getCode() {
+        return code;
+    }
+
+    /** The parameter that Stripe complains about, or null. */
+    public String getParam() {
+        return param;
+    }
+
+    /** Stripe's id of the request, to look it up in Stripe's dashboard, or null. */
+    public String getRequestId() {
+        return requestId;
+    }
+
+    /** The seconds that the server asks to wait, or null. */
+    public Integer getRetryAfter() {
+        return retryAfter;
+    }
+
+    /**
+     * Stripe's own advice on an immediate retry with the same idempotency key, or null when it gives none. False on a 5xx means that
+     * this answer is stored under the key and would only be repeated.
+     */
+    public Boolean getShouldRetry() {
+        return shouldRetry;
+    }
+
+    /** Which of Stripe's limits a 429 has hit, or null. */
+    public String getRateLimitedReason() {
+        return rateLimitedReason;
+    }
+
+    /** {@link #TRANSIENT}, {@link #PERMANENT} or {@link #FATAL}. */
+    public String getKind() {
+        return switch (httpStatus) {
+            case 401, 403 -> FATAL;
+            case 0, 408, 409, 424, 429 -> TRANSIENT;
+            default -> httpStatus >= 500 || httpStatus < 300 || Boolean.TRUE.equals(shouldRetry) ? TRANSIENT : PERMANENT;
+        };
+    }
+
+    public boolean isTransientFailure() {
+        return getKind().equals(TRANSIENT);
+    }
+
+    private static String message(String call, HttpResponse<byte[]> response, String type, String code, String param) {
+        var message = new StringBuilder("Stripe answered ").append(response.statusCode()).append(" to ").append(call);
+        append(message, "type", type);
+        append(message, "code", code);
+        append(message, "param", param);
+        append(message, "limit", header(response, "Stripe-Rate-Limited-Reason"));
+        append(message, "request", header(response, "Request-Id"));
+        return message.toString();
+    }
+
+    private static void append(StringBuilder message, String name, String value) {
+        if (value != null) {
+            message.append(", ").append(name).append(' ').append(value);
+        }
+    }
+
+    private static String header(HttpResponse<byte[]> response, String name) {
+        return token(response.headers().firstValue(name).orElse(null));
+    }
+
+    /** A machine's word, or null: whatever else stands in its place does not belong into a message. */
+    private static String token(String value) {
+        return value != null && value.matches("[A-Za-z0-9_.\\[\\]-]{1,200}") ? value : null;
+    }
+
+    private static Integer seconds(String value) {
+        return value != null && value.matches("[0-9]{1,9}") ? Integer.valueOf(value) : null;
+    }
+
+    private static Boolean bool(String value) {
+        return value == null ? null : Boolean.valueOf(value);
+    }
+}
