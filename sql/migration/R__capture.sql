@@ -1,0 +1,201 @@
+-- Capture: tracked tables write their changes to the outbox, in the user's own transaction.
+-- Repeatable: every statement replaces what is there.
+
+-- Wakes the capture route, unless it said that it is awake and will look anyway: NOTIFY takes a global lock at commit.
+create or replace function sync.wake() returns void language plpgsql as $$
+begin
+  if not exists (select from sync.drain where awake_until > clock_timestamp()) then
+    perform pg_notify('bactrian', '');
+  end if;
+end $$;
+
+-- Installs the triggers that capture every change of a table with a single-column primary key.
+-- Calling it again renews them. Returns the entity's name.
+create or replace function sync.track(p_table text) returns text language plpgsql as $$
+declare
+  v_relation regclass := to_regclass(p_table);
+  v_name     text;
+  v_key      name;
+  v_key_type regtype;
+  v_function text;
+  v_table    text;
+begin
+  if v_relation is null then
+    raise exception 'sync.track: there is no table %', p_table using hint = 'Name it as in a query: products, or shop.products.';
+  end if;
+  select c.relname into v_name from pg_class c where c.oid = v_relation and c.relkind in ('r', 'p');
+  if v_name is null then
+    raise exception 'sync.track: % is not a table', p_table using hint = 'Views have no rows of their own: track the table behind it.';
+  end if;
+  if v_name !~ '^[A-Za-z0-9._-]+$' then
+    raise exception 'sync.track: the name of % cannot be a Kafka topic''s', p_table using hint = 'Use letters, digits, _ and - only.';
+  end if;
+  if exists (select from sync.entity where name = v_name and relation <> v_relation) then
+    raise exception 'sync.track: another table named % is tracked already', v_name using hint = 'Entities are named by table, whatever the schema.';
+  end if;
+
+  select a.attname, a.atttypid into v_key, v_key_type
+    from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+   where i.indrelid = v_relation and i.indisprimary and i.indnkeyatts = 1;
+  if v_key is null then
+    raise exception 'sync.track: % has no primary key of one column', p_table using hint = 'Add one: links and Kafka messages are keyed by it.';
+  end if;
+
+  insert into sync.entity (name, relation, key_column, key_type, has_updated_at)
+       values (v_name, v_relation, v_key, v_key_type,
+               exists (select from pg_attribute where attrelid = v_relation and attname = 'updated_at' and not attisdropped))
+  on conflict (name) do update
+     set relation = excluded.relation, key_column = excluded.key_column,
+         key_type = excluded.key_type, has_updated_at = excluded.has_updated_at;
+
+  -- Spelled in full: the function's search path is empty but for pg_catalog.
+  select format('%I.%I', n.nspname, c.relname) into v_table
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = v_relation;
+
+  -- One function a table, so that its statements are planned once a session. It runs as its owner: a user who may
+  -- write the table need not know the schema sync. Rows are compared as text, because some types have no equality.
+  v_function := format('sync.%I', 'capture_' || v_name);
+  execute format($f$
+    create or replace function %1$s() returns trigger language plpgsql security definer
+        set search_path = pg_catalog, pg_temp as $body$
+    declare
+      v_origin text := coalesce(current_setting('sync.origin', true), '');
+    begin
+      if tg_op = 'INSERT' then
+        insert into sync.outbox (entity, record_id, op, origin, after)
+        select %2$L, n.%3$I::text, 'c', v_origin, row_to_json(n) from new_rows n;
+      elsif tg_op = 'UPDATE' then
+        insert into sync.outbox (entity, record_id, op, origin, before, after)
+        select %2$L, coalesce(n.%3$I, o.%3$I)::text,
+               case when o.%3$I is null then 'c' when n.%3$I is null then 'd' else 'u' end, v_origin,
+               case when o.%3$I is not null then row_to_json(o) end,
+               case when n.%3$I is not null then row_to_json(n) end
+          from old_rows o full join new_rows n on n.%3$I = o.%3$I
+         where o.%3$I is null or n.%3$I is null or o::text is distinct from n::text;
+      elsif tg_op = 'DELETE' then
+        insert into sync.outbox (entity, record_id, op, origin, before)
+        select %2$L, o.%3$I::text, 'd', v_origin, row_to_json(o) from old_rows o;
+      else -- TRUNCATE
+        insert into sync.outbox (entity, record_id, op, origin, before)
+        select %2$L, o.%3$I::text, 'd', v_origin, row_to_json(o) from %4$s o;
+      end if;
+      if found then
+        perform sync.wake();
+      end if;
+      return null;
+    end $body$ $f$, v_function, v_name, v_key, v_table);
+
+  execute format('create or replace trigger sync_capture_insert after insert on %s
+    referencing new table as new_rows for each statement execute function %s()', v_relation, v_function);
+  execute format('create or replace trigger sync_capture_update after update on %s
+    referencing old table as old_rows new table as new_rows for each statement execute function %s()', v_relation, v_function);
+  execute format('create or replace trigger sync_capture_delete after delete on %s
+    referencing old table as old_rows for each statement execute function %s()', v_relation, v_function);
+  execute format('create or replace trigger sync_capture_truncate before truncate on %s
+    for each statement execute function %s()', v_relation, v_function);
+  return v_name;
+end $$;
+
+-- Removes the triggers. Links and history stay: tracking the table again goes on where it stopped.
+create or replace function sync.untrack(p_table text) returns text language plpgsql as $$
+declare
+  v_entity sync.entity;
+begin
+  select * into v_entity from sync.entity where relation = to_regclass(p_table);
+  if not found then
+    raise exception 'sync.untrack: % is not tracked', p_table using hint = 'select name from sync.entity shows what is.';
+  end if;
+  execute format('drop trigger if exists sync_capture_insert on %s', v_entity.relation);
+  execute format('drop trigger if exists sync_capture_update on %s', v_entity.relation);
+  execute format('drop trigger if exists sync_capture_delete on %s', v_entity.relation);
+  execute format('drop trigger if exists sync_capture_truncate on %s', v_entity.relation);
+  execute format('drop function if exists sync.%I()', 'capture_' || v_entity.name);
+  delete from sync.entity where name = v_entity.name;
+  return v_entity.name;
+end $$;
+
+-- Asks one system to look at a record, as if it had changed.
+create or replace function sync.poke(p_entity text, p_record_id text, p_target text) returns void language plpgsql as $$
+begin
+  insert into sync.outbox (entity, record_id, op, target, after)
+       values (p_entity, p_record_id, 'r', p_target, sync.read(p_entity, p_record_id)::json);
+  perform sync.wake();
+end $$;
+
+-- The oldest changes, for the one instance that holds the lease; no rows when another one does, or when there are none.
+-- The caller publishes them, waits for Kafka's acknowledgement, calls sync.outbox_acknowledge, and claims again until
+-- no row comes. A row without an id is no change: it asks to claim once more, for a writer may have seen the drain
+-- awake and not have notified.
+--
+-- p_round: how many claims of this run found changes before this one. From the second on the drain counts as awake,
+-- and writers need not notify. A batch ends at p_max_rows or p_max_bytes; a change larger than that travels alone and
+-- with its key only, because workers read the row itself.
+create or replace function sync.outbox_claim(
+  p_instance text, p_lease interval, p_round integer, p_max_rows integer, p_max_bytes bigint)
+returns table (id bigint, entity text, record_id text, op text, origin text, target text, envelope text)
+language plpgsql as $$
+declare
+  v_now   timestamptz := clock_timestamp();
+  v_drain sync.drain;
+  v_awake boolean;
+begin
+  select d.* into v_drain from sync.drain d;
+  if v_drain.instance <> p_instance and v_drain.leased_until > v_now then
+    return;
+  end if;
+
+  return query
+  select o.id, o.entity, o.record_id, o.op, o.origin, o.target,
+         concat('{"before":', coalesce(o.before, 'null'), ',"after":', coalesce(o.after, 'null'),
+                ',"op":"', o.op, '","source":{"connector":"bactrian","schema":', to_json(e.schema), ',"table":', to_json(o.entity),
+                ',"origin":', to_json(o.origin), ',"txId":', o.tx_id, ',"ts_ms":', o.ts_ms,
+                case when o.truncated then ',"truncated":true' end,
+                '},"ts_ms":', (extract(epoch from v_now) * 1000)::bigint, '}')
+    from (select b.*, sum(b.bytes) over (order by b.id) as bytes_so_far, row_number() over (order by b.id) as n
+            from (select r.id, r.entity, r.record_id, r.op, r.origin, r.target, r.tx_id,
+                         (extract(epoch from r.changed_at) * 1000)::bigint as ts_ms,
+                         s.bytes > p_max_bytes as truncated,
+                         least(s.bytes, p_max_bytes) as bytes,
+                         case when s.bytes <= p_max_bytes then r.before::text
+                              when r.before is not null then sync.key_only(r.entity, r.before)::text end as before,
+                         case when s.bytes <= p_max_bytes then r.after::text
+                              when r.after is not null then sync.key_only(r.entity, r.after)::text end as after
+                    from (select * from sync.outbox q order by q.id limit p_max_rows) r
+                   cross join lateral (select coalesce(octet_length(r.before::text), 0)
+                                            + coalesce(octet_length(r.after::text), 0)::bigint as bytes) s) b) o
+    left join (select t.name, n.nspname as schema
+                 from sync.entity t join pg_class c on c.oid = t.relation join pg_namespace n on n.oid = c.relnamespace) e
+           on e.name = o.entity
+   where o.bytes_so_far <= p_max_bytes or o.n = 1
+   order by o.id;
+
+  v_awake := found and (p_round > 0 or v_drain.awake_until > v_now);
+  if not found and v_drain.awake_until > v_now then
+    return next; -- falling asleep: one more look, after this is committed
+  end if;
+
+  -- Written rarely: when the lease is half spent or changes hands, when waking up, when falling asleep.
+  if v_drain.instance is distinct from p_instance
+     or v_drain.leased_until < v_now + p_lease / 2
+     or v_awake and v_drain.awake_until < v_now + interval '500 ms'
+     or not v_awake and v_drain.awake_until > v_now then
+    insert into sync.drain as d (instance, leased_until, awake_until)
+         values (p_instance, v_now + p_lease, case when v_awake then v_now + interval '1 second' else '-infinity' end)
+    on conflict (singleton) do update
+       set instance = excluded.instance, leased_until = excluded.leased_until, awake_until = excluded.awake_until
+     where d.instance = p_instance or d.leased_until <= v_now;
+    if not found then
+      raise exception 'another instance has just begun to drain the outbox' using errcode = 'lock_not_available';
+    end if;
+  end if;
+end $$;
+
+-- Removes changes that Kafka has acknowledged. Safe to repeat.
+create or replace function sync.outbox_acknowledge(p_ids bigint[]) returns void language sql as $$
+  delete from sync.outbox where id = any (p_ids);
+$$;
+
+-- A record reduced to its key: what is left of a change that is too large to travel.
+create or replace function sync.key_only(p_entity text, p_record json) returns json language sql stable as $$
+  select json_build_object(key_column, p_record -> key_column) from sync.entity where name = p_entity;
+$$;

@@ -1,0 +1,48 @@
+package io.bactrian;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.StringJoiner;
+import org.apache.camel.Exchange;
+import org.apache.camel.Message;
+import org.apache.camel.component.kafka.KafkaConstants;
+import org.apache.camel.support.DefaultMessage;
+
+/** Turns a batch of the outbox into the messages of one batched Kafka send, without an exchange per change. */
+public final class ChangeMessages {
+
+    /** The topic of an entity's changes. */
+    public static String topic(String entity) {
+        return "changes." + entity;
+    }
+
+    /**
+     * Makes one message per row of {@code sync.outbox_claim}: its body the envelope, its key the record's id, its headers entity, op, origin
+     * and target. Sets the variable {@code acknowledged} to the ids, spelled as a Postgres array, for when Kafka has them.
+     *
+     * @param rows what {@code sync.outbox_claim} returned; a row without id is no change
+     */
+    public List<Message> toKafka(List<Map<String, Object>> rows, Exchange exchange) {
+        var messages = new ArrayList<Message>(rows.size());
+        var ids = new StringJoiner(",", "{", "}");
+        for (var row : rows) {
+            if (row.get("id") == null) {
+                continue;
+            }
+            ids.add(row.get("id").toString());
+            var entity = (String) row.get("entity");
+            var message = new DefaultMessage(exchange);
+            message.setBody(row.get("envelope"));
+            message.setHeader(KafkaConstants.OVERRIDE_TOPIC, topic(entity));
+            message.setHeader(KafkaConstants.KEY, row.get("record_id"));
+            message.setHeader("entity", entity);
+            message.setHeader("op", row.get("op"));
+            message.setHeader("origin", row.get("origin"));
+            message.setHeader("target", row.get("target"));
+            messages.add(message);
+        }
+        exchange.setVariable("acknowledged", ids.toString());
+        return messages;
+    }
+}
