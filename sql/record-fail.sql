@@ -3,7 +3,7 @@ select sync.fail(
          p_system      => :#${variable.system},
          p_entity      => :#${variable.entity},
          p_record_id   => :#${variable.record_id},
-         p_token       => :#${variable.token}::bigint,
+         p_token       => :#${variable.claim[token]}::bigint,
          p_refused     => :#${variable.refused}::boolean,
          p_code        => :#${variable.code},
          p_reason      => :#${variable.reason},

@@ -3,7 +3,7 @@ select sync.settle(
          p_system      => :#${variable.system},
          p_entity      => :#${variable.entity},
          p_record_id   => :#${variable.record_id},
-         p_token       => :#${variable.token}::bigint,
+         p_token       => :#${variable.claim[token]}::bigint,
          p_external_id => :#${variable.external_id},
          p_remote      => :#${variable.remote}::jsonb,
          p_at          => to_timestamp(:#${variable.at}::float8),

@@ -39,7 +39,9 @@ public final class ChangeMessages {
             message.setHeader("entity", entity);
             message.setHeader("op", row.get("op"));
             message.setHeader("origin", row.get("origin"));
-            message.setHeader("target", row.get("target"));
+            if (!"".equals(row.get("target"))) {
+                message.setHeader("target", row.get("target"));
+            }
             messages.add(message);
         }
         exchange.setVariable("acknowledged", ids.toString());
