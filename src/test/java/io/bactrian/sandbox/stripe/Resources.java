@@ -1,0 +1,219 @@
+package io.bactrian.sandbox.stripe;
+
+import static io.bactrian.sandbox.stripe.Param.param;
+import static io.bactrian.sandbox.stripe.Type.bool;
+import static io.bactrian.sandbox.stripe.Type.choice;
+import static io.bactrian.sandbox.stripe.Type.currency;
+import static io.bactrian.sandbox.stripe.Type.integer;
+import static io.bactrian.sandbox.stripe.Type.text;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.bactrian.sandbox.stripe.Resource.Filter;
+import io.bactrian.sandbox.stripe.Resource.Lifecycle;
+import io.bactrian.sandbox.stripe.Resource.Verb;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+
+/**
+ * The resources that the simulator knows, each described once.
+ *
+ * @see <a href="https://docs.stripe.com/api">Stripe's API reference</a>; lengths from
+ *      <a href="https://docs.stripe.com/changelog">its changelog</a> and from github.com/stripe/openapi
+ */
+final class Resources {
+
+    /** How long a text may be where no limit of its own is documented. */
+    static final int LONG_TEXT = 5000;
+
+    private static final JsonNode TEMPLATES = templates();
+    private static final Set<String> ALL_EVENTS = Set.of("created", "updated", "deleted");
+    private static final Param METADATA = param("metadata", new Type.Metadata()).unsettable();
+
+    static final Params ADDRESS = new Params(
+            param("city", text(LONG_TEXT)).unsettable(),
+            param("country", text(LONG_TEXT)).unsettable(),
+            param("line1", text(LONG_TEXT)).unsettable(),
+            param("line2", text(LONG_TEXT)).unsettable(),
+            param("postal_code", text(LONG_TEXT)).unsettable(),
+            param("state", text(LONG_TEXT)).unsettable());
+
+    static final Resource CUSTOMERS = new Resource("customers", "customer", () -> Ids.shortId("cus_"), template("customer"),
+            new Params(
+                    param("address", new Type.Hash(ADDRESS)).unsettable(),
+                    param("balance", integer()),
+                    param("description", text(350)).clearable(),
+                    param("email", Type.email()).clearable(),
+                    param("invoice_prefix", text(12)).clearable(),
+                    METADATA,
+                    param("name", text(256)).clearable(),
+                    param("next_invoice_sequence", integer(1, 1_000_000_000)),
+                    param("phone", text(20)).clearable(),
+                    param("preferred_locales", new Type.Items(text(LONG_TEXT))),
+                    param("shipping", new Type.Hash(new Params(
+                            param("address", new Type.Hash(ADDRESS)).mandatory(),
+                            param("name", text(LONG_TEXT)).mandatory(),
+                            param("phone", text(LONG_TEXT)).unsettable()))).unsettable(),
+                    param("tax_exempt", choice("none", "exempt", "reverse")).clearable()),
+            List.of(Filter.equal("email", text(512))),
+            EnumSet.allOf(Verb.class), ALL_EVENTS, true, new Lifecycle() {
+                @Override
+                public void create(Transaction tx, ObjectNode customer, ObjectNode values) {
+                    if (customer.path("invoice_prefix").isNull()) {
+                        customer.put("invoice_prefix", Ids.shortId("").substring(0, 8).toUpperCase(java.util.Locale.ROOT));
+                    }
+                }
+            }, Map.of());
+
+    static final Resource PRODUCTS = new Resource("products", "product", () -> Ids.shortId("prod_"), template("product"),
+            new Params(
+                    param("active", bool()),
+                    param("default_price", new Type.Reference("price")).clearable().updateOnly(),
+                    param("description", text(40_000)).clearable(),
+                    param("id", text(LONG_TEXT)).createOnly(),
+                    param("images", new Type.Items(text(LONG_TEXT))).clearable(),
+                    METADATA,
+                    param("name", text(250)).mandatory(),
+                    param("package_dimensions", new Type.Hash(new Params(
+                            param("height", Type.decimal()).mandatory(),
+                            param("length", Type.decimal()).mandatory(),
+                            param("weight", Type.decimal()).mandatory(),
+                            param("width", Type.decimal()).mandatory()))).clearable(),
+                    param("shippable", bool()),
+                    param("statement_descriptor", text(22)).clearable(),
+                    param("tax_code", text(LONG_TEXT)).clearable(),
+                    param("unit_label", text(12)).clearable(),
+                    param("url", text(LONG_TEXT)).clearable()),
+            List.of(Filter.equal("active", bool()), Filter.equal("ids", new Type.Items(text(LONG_TEXT)), "id"), Filter.equal("url", text(LONG_TEXT))),
+            EnumSet.allOf(Verb.class), ALL_EVENTS, false, new Lifecycle() {
+                @Override
+                public void create(Transaction tx, ObjectNode product, ObjectNode values) {
+                    product.put("updated", tx.now);
+                }
+
+                @Override
+                public void update(Transaction tx, ObjectNode product, ObjectNode values) {
+                    if (!product.equals(tx.find(Json.text(product, "id")))) {
+                        product.put("updated", tx.now);
+                    }
+                }
+
+                @Override
+                public void delete(Transaction tx, ObjectNode product) {
+                    if (!tx.where(PRICES, "product", Json.text(product, "id")).isEmpty()) {
+                        throw ApiError.invalid(null, "This product cannot be deleted because it has prices: archive it with active=false", "id");
+                    }
+                }
+            }, Map.of());
+
+    static final Resource PRICES = new Resource("prices", "price", () -> Ids.longId("price_"), template("price"),
+            new Params(
+                    param("active", bool()),
+                    param("currency", currency()).mandatory().createOnly(),
+                    param("lookup_key", text(200)).clearable(),
+                    METADATA,
+                    param("nickname", text(LONG_TEXT)).clearable(),
+                    param("product", new Type.Reference("product")).mandatory().createOnly(),
+                    param("recurring", new Type.Hash(new Params(
+                            param("interval", choice("day", "week", "month", "year")).mandatory(),
+                            param("interval_count", integer(1, 1095)),
+                            param("meter", text(LONG_TEXT)),
+                            param("usage_type", choice("licensed", "metered"))))).createOnly(),
+                    param("tax_behavior", choice("exclusive", "inclusive", "unspecified")),
+                    param("unit_amount", integer()).createOnly(),
+                    param("unit_amount_decimal", Type.decimal()).createOnly()),
+            List.of(Filter.equal("active", bool()), Filter.equal("currency", currency()), Filter.equal("product", text(LONG_TEXT)),
+                    Filter.equal("lookup_keys", new Type.Items(text(200)), "lookup_key"), Filter.equal("type", choice("one_time", "recurring"))),
+            EnumSet.of(Verb.CREATE, Verb.UPDATE), ALL_EVENTS, false, new Prices(), Map.of());
+
+    static final Resource EVENTS = new Resource("events", "event", () -> Ids.longId("evt_"), null, new Params(),
+            List.of(Filter.equal("type", text(LONG_TEXT)), Filter.equal("types", new Type.Items(text(LONG_TEXT)), "type"),
+                    new Filter(param("delivery_success", bool()), "id", (account, id, wanted) -> account.delivered(id) == wanted.asBoolean())),
+            EnumSet.noneOf(Verb.class), Set.of(), false, new Lifecycle() { }, Map.of());
+
+    static final Resource WEBHOOK_ENDPOINTS = new Resource("webhook_endpoints", "webhook_endpoint", () -> Ids.longId("we_"), template("webhook_endpoint"),
+            new Params(
+                    param("api_version", choice(Events.API_VERSION)).createOnly(),
+                    param("description", text(LONG_TEXT)).clearable(),
+                    param("disabled", bool()).updateOnly().steering(),
+                    param("enabled_events", new Type.Items(text(LONG_TEXT))).mandatory(),
+                    METADATA,
+                    param("url", Type.url()).mandatory()),
+            List.of(), EnumSet.allOf(Verb.class), Set.of(), false, new Lifecycle() {
+                @Override
+                public void create(Transaction tx, ObjectNode endpoint, ObjectNode values) {
+                    endpoint.put("secret", Ids.secret());
+                }
+
+                @Override
+                public void update(Transaction tx, ObjectNode endpoint, ObjectNode values) {
+                    if (values.has("disabled")) {
+                        endpoint.put("status", values.get("disabled").asBoolean() ? "disabled" : "enabled");
+                    }
+                }
+            }, Map.of());
+
+    static final List<Resource> ALL = List.of(CUSTOMERS, PRODUCTS, PRICES, EVENTS, WEBHOOK_ENDPOINTS);
+
+    private static final Map<String, Resource> BY_PATH = ALL.stream().collect(Collectors.toMap(Resource::path, Function.identity()));
+    private static final Map<String, Resource> BY_OBJECT = ALL.stream().collect(Collectors.toMap(Resource::object, Function.identity()));
+
+    private Resources() {
+    }
+
+    /** The resource of a collection, {@code customers}, or null. */
+    static Resource ofPath(String path) {
+        return BY_PATH.get(path);
+    }
+
+    /** The resource of an object type, {@code customer}, or null. */
+    static Resource ofObject(String object) {
+        return BY_OBJECT.get(object);
+    }
+
+    private static ObjectNode template(String object) {
+        return (ObjectNode) TEMPLATES.required(object);
+    }
+
+    private static JsonNode templates() {
+        try (var in = Resources.class.getResourceAsStream("/stripe-simulator/objects.json")) {
+            return Json.MAPPER.readTree(in).required("objects");
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** A price is one-time or recurring, and has its amount both as an integer and as a decimal. */
+    private static final class Prices implements Lifecycle {
+        @Override
+        public void create(Transaction tx, ObjectNode price, ObjectNode values) {
+            if (values.has("unit_amount") == values.has("unit_amount_decimal")) {
+                throw ApiError.invalid("parameter_missing", "Send either unit_amount or unit_amount_decimal.", "unit_amount");
+            }
+            if (values.has("unit_amount")) {
+                price.put("unit_amount_decimal", values.get("unit_amount").asText());
+            } else {
+                var decimal = new java.math.BigDecimal(values.get("unit_amount_decimal").asText()).stripTrailingZeros();
+                price.set("unit_amount", decimal.scale() <= 0 ? JsonNodeFactory.instance.numberNode(decimal.longValueExact()) : JsonNodeFactory.instance.nullNode());
+            }
+            if (values.has("recurring")) {
+                price.put("type", "recurring");
+                var recurring = (ObjectNode) price.get("recurring");
+                recurring.putNull("trial_period_days");
+                if (recurring.path("interval_count").isNull()) {
+                    recurring.put("interval_count", 1);
+                }
+                if (recurring.path("usage_type").isNull()) {
+                    recurring.put("usage_type", "licensed");
+                }
+            }
+        }
+    }
+}

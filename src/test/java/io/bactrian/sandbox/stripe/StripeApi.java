@@ -1,0 +1,184 @@
+package io.bactrian.sandbox.stripe;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.bactrian.sandbox.stripe.Resource.Verb;
+import java.io.ByteArrayOutputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Map;
+
+/** The API's calls, {@code /v1/…}, without HTTP around them. */
+final class StripeApi {
+
+    /** The paging and shaping parameters that every list takes. */
+    private static final Params LIST = new Params(
+            Param.param("limit", Type.integer(1, 100)),
+            Param.param("starting_after", Type.text(Resources.LONG_TEXT)),
+            Param.param("ending_before", Type.text(Resources.LONG_TEXT)),
+            Param.param("created", new Range()),
+            Param.EXPAND);
+    private static final Params NONE = new Params();
+    private static final Params RETRIEVE = new Params(Param.EXPAND);
+
+    private final Account account;
+
+    StripeApi(Account account) {
+        this.account = account;
+    }
+
+    /**
+     * Makes a call within a transaction that the caller commits.
+     *
+     * @param method {@code GET}, {@code POST} or {@code DELETE}
+     * @param path {@code /v1/customers/cus_1}
+     * @return the JSON of the answer
+     * @throws ApiError when the call is refused; the transaction is then to be dropped
+     */
+    byte[] call(Transaction tx, String method, String path, Map<String, Object> params) {
+        var parts = path.startsWith("/v1/") ? List.of(path.substring(4).split("/")) : List.<String>of();
+        var resource = parts.isEmpty() ? null : Resources.ofPath(parts.get(0));
+        if (resource == null || parts.size() > 3) {
+            throw unknownPath(method, path);
+        }
+        return switch (method + " " + parts.size()) {
+            case "GET 1" -> list(resource, params);
+            case "GET 2" -> retrieve(resource, parts.get(1), params);
+            case "POST 1" -> expand(create(tx, allowed(resource, Verb.CREATE, method, path), params), params);
+            case "POST 2" -> expand(update(tx, allowed(resource, Verb.UPDATE, method, path), parts.get(1), params), params);
+            case "DELETE 2" -> delete(tx, allowed(resource, Verb.DELETE, method, path), parts.get(1), params);
+            case "POST 3" -> expand(act(tx, resource, parts.get(1), parts.get(2), params, method, path), params);
+            default -> throw unknownPath(method, path);
+        };
+    }
+
+    private ObjectNode create(Transaction tx, Resource resource, Map<String, Object> params) {
+        var values = resource.params().read("", params, true);
+        var object = resource.template().deepCopy().put("id", resource.ids().get());
+        object.put(object.has("date") ? "date" : "created", tx.now);
+        resource.params().apply("", values, object);
+        checkReferences(tx, resource.params(), values);
+        resource.lifecycle().create(tx, object, values);
+        if (tx.find(Json.text(object, "id")) != null) {
+            throw ApiError.invalid("resource_already_exists", "An object with the id " + Json.text(object, "id") + " exists already.", "id");
+        }
+        return tx.create(resource, object);
+    }
+
+    private ObjectNode update(Transaction tx, Resource resource, String id, Map<String, Object> params) {
+        var object = tx.get(resource, id);
+        var values = resource.params().read("", params, false);
+        resource.params().apply("", values, object);
+        checkReferences(tx, resource.params(), values);
+        resource.lifecycle().update(tx, object, values);
+        return tx.update(resource, object);
+    }
+
+    private byte[] delete(Transaction tx, Resource resource, String id, Map<String, Object> params) {
+        NONE.read("", params, false);
+        var object = tx.get(resource, id);
+        resource.lifecycle().delete(tx, object);
+        tx.delete(resource, object);
+        return Json.bytes(Json.MAPPER.createObjectNode().put("id", id).put("object", resource.object()).put("deleted", true));
+    }
+
+    private ObjectNode act(Transaction tx, Resource resource, String id, String name, Map<String, Object> params, String method, String path) {
+        var action = resource.actions().get(name);
+        if (action == null) {
+            throw unknownPath(method, path);
+        }
+        var object = tx.get(resource, id);
+        var values = action.params().read("", params, true);
+        action.effect().run(tx, object, values);
+        return tx.update(resource, object);
+    }
+
+    private byte[] retrieve(Resource resource, String id, Map<String, Object> params) {
+        RETRIEVE.read("", params, true);
+        var json = account.show(resource, id);
+        return params.isEmpty() ? json : expand(Json.object(json), params);
+    }
+
+    private byte[] list(Resource resource, Map<String, Object> params) {
+        var filters = resource.filters().stream().map(Resource.Filter::param).toArray(Param[]::new);
+        var values = LIST.and(filters).read("", params, true);
+        var after = Json.text(values, "starting_after");
+        var before = Json.text(values, "ending_before");
+        if (after != null && before != null) {
+            throw ApiError.invalid(null, "Send starting_after or ending_before, not both.", "ending_before");
+        }
+        var page = account.list(resource, values, values.path("limit").asInt(10), after, before);
+        var out = new ByteArrayOutputStream(page.items().size() * 1500 + 100);
+        out.writeBytes("{\"object\":\"list\",\"data\":[".getBytes(StandardCharsets.US_ASCII));
+        for (var i = 0; i < page.items().size(); i++) {
+            if (i > 0) {
+                out.write(',');
+            }
+            out.writeBytes(page.items().get(i));
+        }
+        out.writeBytes(("],\"has_more\":" + page.more() + ",\"url\":\"/v1/" + resource.path() + "\"}").getBytes(StandardCharsets.US_ASCII));
+        return values.has("expand") ? expand(Json.object(out.toByteArray()), params) : out.toByteArray();
+    }
+
+    /** Replaces the ids at the paths that {@code expand[]} names by their objects; {@code data.customer} goes into each item of a list. */
+    private byte[] expand(ObjectNode object, Map<String, Object> params) {
+        if (params.get("expand") instanceof Map<?, ?> paths) {
+            var whole = object.deepCopy();
+            paths.values().forEach(path -> expand(whole, List.of(path.toString().split("\\."))));
+            return Json.bytes(whole);
+        }
+        return Json.bytes(object);
+    }
+
+    private void expand(JsonNode node, List<String> path) {
+        if (node.isArray()) {
+            node.forEach(item -> expand(item, path));
+        } else if (node instanceof ObjectNode object && !path.isEmpty()) {
+            var value = object.get(path.get(0));
+            if (value == null) {
+                throw ApiError.invalid(null, "This property cannot be expanded (" + String.join(".", path) + ").", "expand");
+            }
+            if (value.isTextual()) {
+                var target = account.live(value.textValue());
+                if (target != null) {
+                    object.set(path.get(0), target);
+                }
+            }
+            expand(object.get(path.get(0)), path.subList(1, path.size()));
+        }
+    }
+
+    private static void checkReferences(Transaction tx, Params params, ObjectNode values) {
+        for (var param : params.all()) {
+            var id = Json.text(values, param.name());
+            if (id != null && param.type() instanceof Type.Reference reference) {
+                var target = tx.find(id);
+                if (target == null || !reference.object().equals(Json.text(target, "object"))) {
+                    throw ApiError.missing(400, reference.object(), id, param.name());
+                }
+            }
+        }
+    }
+
+    private static Resource allowed(Resource resource, Verb verb, String method, String path) {
+        if (!resource.verbs().contains(verb)) {
+            throw unknownPath(method, path);
+        }
+        return resource;
+    }
+
+    private static ApiError unknownPath(String method, String path) {
+        return new ApiError(404, "invalid_request_error", null, "Unrecognized request URL (" + method + ": " + path + ").", null);
+    }
+
+    /** {@code created=1700000000} or {@code created[gte]=1700000000}. */
+    private record Range() implements Type {
+        private static final Type HASH = new Hash(new Params(Param.param("gt", Type.timestamp()), Param.param("gte", Type.timestamp()),
+                Param.param("lt", Type.timestamp()), Param.param("lte", Type.timestamp())));
+
+        @Override
+        public JsonNode read(String name, Object raw) {
+            return (raw instanceof String ? Type.timestamp() : HASH).read(name, raw);
+        }
+    }
+}
