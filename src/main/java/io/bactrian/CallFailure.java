@@ -10,11 +10,11 @@ public final class CallFailure {
     private static final int NOT_FOUND = 404;
 
     /**
-     * Sets the variables that {@code sql/record-fail.sql} reads, from the exception that a {@code doCatch} caught:
+     * Sets the variable {@code result} for the exception that a {@code doCatch} caught. It stays {@code settle} when the object that was to
+     * be updated, deleted or read is gone, for that is an outcome; else it is {@code fail}, with the variables of {@code sql/record-fail.sql}:
      *
      * <ul>
      *   <li>{@code refused}: nothing was written, and only a person or another change of the record can mend it
-     *   <li>{@code gone}: the object does not exist (any more)
      *   <li>{@code code}, {@code reason}: what a person needs to know, without personal data
      *   <li>{@code request_id}: the other system's, or null
      *   <li>{@code retry_after}: seconds that the other system asks to wait, or null
@@ -23,24 +23,25 @@ public final class CallFailure {
     public void describe(Exchange exchange) {
         var exception = exchange.getProperty(Exchange.EXCEPTION_CAUGHT, Throwable.class);
         var stripe = causeOf(exception, StripeApiException.class);
+        if (stripe != null && stripe.getHttpStatus() == NOT_FOUND && exchange.getVariable("external_id") != null) {
+            return;
+        }
+        exchange.setVariable("result", "fail");
         if (stripe != null) {
-            var gone = stripe.getHttpStatus() == NOT_FOUND;
-            set(exchange, StripeApiException.PERMANENT.equals(stripe.getKind()), gone,
+            describe(exchange, StripeApiException.PERMANENT.equals(stripe.getKind()),
                     stripe.getCode() == null ? "http_" + stripe.getHttpStatus() : stripe.getCode(),
                     stripe.getMessage(), stripe.getRequestId(), stripe.getRetryAfter());
         } else if (causeOf(exception, IOException.class) != null) {
-            set(exchange, false, false, "network", exception.getClass().getSimpleName(), null, null);
+            describe(exchange, false, "network", rootOf(exception).getClass().getSimpleName(), null, null);
         } else {
             // Ours: a mapping that does not fit the record, or a route that does not exist. The message may quote the record.
-            set(exchange, true, false, "mapping",
-                    "the route failed before the call, with " + rootOf(exception).getClass().getName()
-                            + ": check the mapping against the record", null, null);
+            describe(exchange, true, "mapping", "the route failed before the call with a " + rootOf(exception).getClass().getSimpleName()
+                    + ": check the mapping against the record", null, null);
         }
     }
 
-    private static void set(Exchange exchange, boolean refused, boolean gone, String code, String reason, String requestId, Integer retryAfter) {
+    private static void describe(Exchange exchange, boolean refused, String code, String reason, String requestId, Integer retryAfter) {
         exchange.setVariable("refused", refused);
-        exchange.setVariable("gone", gone);
         exchange.setVariable("code", code);
         exchange.setVariable("reason", reason);
         exchange.setVariable("request_id", requestId);
