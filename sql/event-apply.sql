@@ -5,5 +5,6 @@ select sync.apply_inbound(
          p_event    => :#${variable.event},
          p_remote   => :#${variable.remote},
          p_previous => :#${variable.previous},
+         p_error    => :#${variable.error},
          p_fields   => :#${variable.fields}::text[],
          p_policy   => :#${variable.policy}) as outcome

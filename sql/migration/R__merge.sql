@@ -446,12 +446,13 @@ $$;
 --   key          the idempotency key of the request that caused it, if any
 --   deleted      true when the object is gone
 --
--- p_remote: the object in canonical form, null when it is gone; p_previous: the same before the event, if it tells.
+-- p_remote: the object in canonical form, null when it is gone; p_previous: the same before the event, if it tells;
+-- p_error: why it could not be brought into canonical form, null if it could.
 --
 -- Returns what it came to: created, applied, conflict, unchanged, echo, deleted; duplicate; tombstone (late, about an
 -- object that is gone); deferred (not to be trusted: a worker reads the object); failed (kept in sync.failure).
 create or replace function sync.apply_inbound(
-  p_system text, p_entity text, p_event text, p_remote text, p_previous text, p_fields text[], p_policy text)
+  p_system text, p_entity text, p_event text, p_remote text, p_previous text, p_error text, p_fields text[], p_policy text)
 returns text language plpgsql set lock_timeout = '5s' as $$
 declare
   e         jsonb := p_event::jsonb;
@@ -462,6 +463,9 @@ begin
     return 'duplicate';
   end if;
   begin
+    if p_error is not null then
+      raise exception '%', p_error using errcode = 'data_exception';
+    end if;
     v_outcome := sync.apply_event(p_system, p_entity, e, p_remote::jsonb, p_previous::jsonb, p_fields, p_policy);
   exception
     -- Ours to solve: nothing is stored, and the sender tries again.
