@@ -90,7 +90,11 @@ public final class StripeOptions implements Cloneable {
                     + " another character that neither has");
         }
         if (!isHttpAddress(apiBase)) {
-            throw new IllegalArgumentException(scheme + ".api-base (the option apiBase) is not an http or https address: " + apiBase);
+            throw new IllegalArgumentException(scheme + ".api-base (the option apiBase) is not an address such as " + DEFAULT_API_BASE);
+        }
+        if (apiKey.contains("_live_") && apiBase.startsWith("http:")) {
+            throw new IllegalArgumentException(scheme + ".api-base (the option apiBase) begins with http:, which would send the live key "
+                    + scheme + ".api-key unencrypted: use https:");
         }
     }
 

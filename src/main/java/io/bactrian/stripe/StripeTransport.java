@@ -11,9 +11,12 @@ import java.time.Duration;
 /**
  * Sends stripe-java's requests and hands back whatever comes, error or not.
  *
- * <p>It stands in for stripe-java's own HTTP client because that one follows redirects, with the secret key, and turns an error into an
- * exception without its headers. Measured against it on loopback, java.net.http.HttpClient costs a new thread for each call on
- * a small machine, has no time limit for a body, and now and then breaks a connection it has just taken from its pool (JDK 17).
+ * <p>It stands in for stripe-java's own HTTP client, which follows redirects with the secret key, and drops the headers of an error that is
+ * not JSON. Like that one it is built on HttpURLConnection: when a connection breaks before any answer, Java sends the request once more by
+ * itself, under the same idempotency key, so that a connection which the server closed while it was idle is not an error.
+ *
+ * <p>java.net.http.HttpClient (JDK 17), measured beside it on two cores, costs a new thread for each call that has a time limit for its
+ * body, and now and then breaks a connection that it has just taken from its pool.
  */
 final class StripeTransport {
 
@@ -29,10 +32,9 @@ final class StripeTransport {
     private static final String USER_AGENT = "Bactrian stripe-java/" + Stripe.VERSION;
 
     static {
-        // Java keeps five idle connections for each host unless it is told otherwise before its first request.
-        if (System.getProperty("http.maxConnections") == null) {
-            System.setProperty("http.maxConnections", "64");
-        }
+        // Java keeps five idle connections for each host, for five seconds, unless it is told otherwise before its first request.
+        setUnlessSet("http.maxConnections", "64");
+        setUnlessSet("http.keepAlive.time.server", "30");
     }
 
     private StripeTransport() {
@@ -68,6 +70,12 @@ final class StripeTransport {
             throw StripeApiException.timeout(call, e);
         } catch (IOException e) {
             throw StripeApiException.unreachable(call, e);
+        }
+    }
+
+    private static void setUnlessSet(String property, String value) {
+        if (System.getProperty(property) == null) {
+            System.setProperty(property, value);
         }
     }
 

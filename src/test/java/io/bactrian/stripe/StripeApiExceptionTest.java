@@ -11,8 +11,10 @@ import java.net.ServerSocket;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import org.apache.camel.CamelContext;
+import org.apache.camel.ProducerTemplate;
 import org.apache.camel.impl.DefaultCamelContext;
-import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -22,21 +24,28 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** What the component makes of an error, or of silence. */
 class StripeApiExceptionTest {
 
-    private RecordingServer stripe;
-    private CamelContext context;
+    private static RecordingServer stripe;
+    private static CamelContext context;
+    private static ProducerTemplate template;
 
-    @BeforeEach
-    void start() throws Exception {
+    @BeforeAll
+    static void start() throws Exception {
         stripe = new RecordingServer();
         context = new DefaultCamelContext();
         context.start();
         var component = context.getComponent("stripe", StripeComponent.class);
         component.setApiKey("sk_test_secret");
         component.setApiBase(stripe.address());
+        template = context.createProducerTemplate();
     }
 
-    @AfterEach
-    void stop() {
+    @BeforeEach
+    void reset() {
+        stripe.reset();
+    }
+
+    @AfterAll
+    static void stop() {
         context.stop();
         stripe.close();
     }
@@ -46,16 +55,12 @@ class StripeApiExceptionTest {
     }
 
     private StripeApiException failure(String uri) {
-        try (var template = context.createProducerTemplate()) {
-            var exchange = template.request(uri, e -> {
-                e.getMessage().setBody(Map.of("email", "ann@example.com"));
-                e.getMessage().setHeader(StripeHeaders.OBJECT_ID, "cus_1");
-            });
-            assertEquals(Map.of("email", "ann@example.com"), exchange.getMessage().getBody());
-            return assertInstanceOf(StripeApiException.class, exchange.getException());
-        } catch (java.io.IOException e) {
-            throw new AssertionError(e);
-        }
+        var exchange = template.request(uri, e -> {
+            e.getMessage().setBody(Map.of("email", "ann@example.com"));
+            e.getMessage().setHeader(StripeHeaders.OBJECT_ID, "cus_1");
+        });
+        assertEquals(Map.of("email", "ann@example.com"), exchange.getMessage().getBody());
+        return assertInstanceOf(StripeApiException.class, exchange.getException());
     }
 
     @Test

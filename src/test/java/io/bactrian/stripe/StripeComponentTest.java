@@ -22,6 +22,7 @@ import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -29,7 +30,8 @@ import org.apache.camel.CamelContext;
 import org.apache.camel.Exchange;
 import org.apache.camel.ProducerTemplate;
 import org.apache.camel.impl.DefaultCamelContext;
-import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -40,12 +42,12 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** What the component sends, and what it makes of a success. */
 class StripeComponentTest {
 
-    private RecordingServer stripe;
-    private CamelContext context;
-    private ProducerTemplate template;
+    private static RecordingServer stripe;
+    private static CamelContext context;
+    private static ProducerTemplate template;
 
-    @BeforeEach
-    void start() throws Exception {
+    @BeforeAll
+    static void start() throws Exception {
         stripe = new RecordingServer();
         context = new DefaultCamelContext();
         context.start();
@@ -55,8 +57,13 @@ class StripeComponentTest {
         template = context.createProducerTemplate();
     }
 
-    @AfterEach
-    void stop() {
+    @BeforeEach
+    void reset() {
+        stripe.reset();
+    }
+
+    @AfterAll
+    static void stop() {
         context.stop();
         stripe.close();
     }
@@ -64,7 +71,7 @@ class StripeComponentTest {
     private Exchange call(String uri, Object body, Map<String, Object> headers) {
         var exchange = template.request(uri, e -> {
             e.getMessage().setBody(body);
-            e.getMessage().setHeaders(new java.util.HashMap<>(headers));
+            e.getMessage().setHeaders(new HashMap<>(headers));
         });
         if (exchange.getException() instanceof RuntimeException e) {
             throw e;
@@ -395,8 +402,10 @@ class StripeComponentTest {
             stripe:customers?method=finalize          | Unknown method 'finalize' for stripe:customers. Known: create, delete, list, retrieve, search, update
             stripe:customers?apiKey=                  | stripe.api-key is not set. It is the option apiKey of the stripe component
             stripe:customers?apiKey=sk test           | stripe.api-key (the option apiKey) contains a space or another character that no key has
-            stripe:customers?apiBase=api.stripe.com   | stripe.api-base (the option apiBase) is not an http or https address: api.stripe.com
-            stripe:customers?apiBase=ftp://stripe.com | stripe.api-base (the option apiBase) is not an http or https address: ftp://stripe.com
+            stripe:customers?apiBase=api.stripe.com   | stripe.api-base (the option apiBase) is not an address such as https://api.stripe.com
+            stripe:customers?apiBase=ftp://stripe.com | stripe.api-base (the option apiBase) is not an address such as https://api.stripe.com
+            stripe:customers?apiBase=http://a:b@stripe.com | stripe.api-base (the option apiBase) is not an address such as https://api.stripe.com
+            stripe:customers?apiBase=http://127.0.0.1&apiKey=sk_live_1 | which would send the live key stripe.api-key unencrypted: use https:
             stripe:customers?stripeAccount=a%20b      | The option apiVersion or stripeAccount of the stripe component contains a space
             stripe:customers?readTimeout=0            | The option readTimeout must be between 1 ms and 24 days
             stripe:customers?connectTimeout=-1        | The option connectTimeout must be between 1 ms and 24 days
@@ -411,11 +420,11 @@ class StripeComponentTest {
 
     @Test
     void names_the_settings_of_a_second_account_by_its_scheme() {
-        context.addComponent("stripe-eu", new StripeComponent());
+        context.addComponent("stripe-us", new StripeComponent());
 
-        var error = assertThrows(IllegalArgumentException.class, () -> context.getEndpoint("stripe-eu:customers").createProducer());
+        var error = assertThrows(IllegalArgumentException.class, () -> context.getEndpoint("stripe-us:customers").createProducer());
 
-        assertTrue(error.getMessage().startsWith("stripe-eu.api-key is not set"), error.getMessage());
+        assertTrue(error.getMessage().startsWith("stripe-us.api-key is not set"), error.getMessage());
     }
 
     @Test
