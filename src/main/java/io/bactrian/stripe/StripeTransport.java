@@ -11,9 +11,9 @@ import java.time.Duration;
 /**
  * Sends stripe-java's requests and hands back whatever comes, error or not.
  *
- * <p>It stands in for stripe-java's own HTTP client, which follows redirects with the secret key, and drops the headers of an error that is
- * not JSON. Like that one it is built on HttpURLConnection: when a connection breaks before any answer, Java sends the request once more by
- * itself, under the same idempotency key, so that a connection which the server closed while it was idle is not an error.
+ * <p>It stands in for stripe-java's own HTTP client, which follows a redirect (a write becomes a read of somewhere else) and hides the
+ * headers of an error that is not JSON. Like that one it is built on HttpURLConnection: when a connection breaks before any answer, Java sends
+ * the request once more by itself, under the same idempotency key, so that a connection which the server closed while it was idle is no error.
  *
  * <p>java.net.http.HttpClient (JDK 17), measured beside it on two cores, costs a new thread for each call that has a time limit for its
  * body, and now and then breaks a connection that it has just taken from its pool.

@@ -143,7 +143,7 @@ class StripeApiExceptionTest {
     }
 
     @Test
-    void does_not_carry_the_key_to_where_it_is_redirected() throws Exception {
+    void does_not_follow_a_redirect() throws Exception {
         try (var other = new RecordingServer()) {
             stripe.answers(302, "", "Location", other.address() + "/v1/customers");
 
