@@ -64,7 +64,8 @@ final class StripeJson {
     }
 
     private static JsonNode parse(Message message) {
-        var json = message.getBody(byte[].class);
+        var exchange = message.getExchange();
+        var json = exchange.getContext().getTypeConverter().tryConvertTo(byte[].class, exchange, message.getBody());
         if (json == null) {
             throw new IllegalArgumentException("The body of a message to Stripe must be a Map or a JSON object, and is a "
                     + message.getBody().getClass().getName());
