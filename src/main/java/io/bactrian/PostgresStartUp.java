@@ -1,0 +1,129 @@
+package io.bactrian;
+
+import java.net.ConnectException;
+import java.net.SocketTimeoutException;
+import java.net.UnknownHostException;
+import java.sql.SQLException;
+import java.util.Optional;
+import java.util.Set;
+import javax.sql.DataSource;
+import org.flywaydb.core.api.FlywayException;
+import org.postgresql.ds.PGSimpleDataSource;
+
+/** Finds out whether Postgres is there, and tells what passes by itself from what a person must put right. */
+final class PostgresStartUp {
+
+    /** https://www.postgresql.org/docs/17/errcodes-appendix.html, and the driver's 08004 for a server that refuses us as we are. */
+    private static final Set<String> BAD_CREDENTIALS = Set.of("28000", "28P01");
+    private static final String NO_SUCH_DATABASE = "3D000";
+    private static final String NOT_ALLOWED = "42501";
+    private static final String REFUSED_BY_SERVER = "08004";
+
+    /** Classes of errors that pass: connection, resources, operator intervention (starting up, shutting down), server disk or memory. */
+    private static final Set<String> TRANSIENT_CLASSES = Set.of("08", "53", "57", "58");
+
+    private final Settings settings;
+    private final DataSource dataSource;
+
+    PostgresStartUp(Settings settings) {
+        this.settings = settings;
+        var unpooled = new PGSimpleDataSource();
+        unpooled.setUrl(settings.postgresUrl());
+        unpooled.setUser(settings.postgresUsername());
+        unpooled.setPassword(settings.postgresPassword());
+        unpooled.setConnectTimeout(5);
+        unpooled.setLoginTimeout(10);
+        dataSource = unpooled;
+    }
+
+    /** Connections of their own, without a pool. */
+    DataSource dataSource() {
+        return dataSource;
+    }
+
+    /** The server as a person finds it in the settings. */
+    String name() {
+        return settings.postgresName() + " (postgres.url)";
+    }
+
+    /**
+     * Connects.
+     *
+     * @return nothing when that worked, else why it does not yet
+     * @throws StartUpException when it will not work without a change
+     */
+    Optional<String> connect() {
+        try (var connection = dataSource.getConnection()) {
+            return Optional.empty();
+        } catch (SQLException e) {
+            return judge(e);
+        }
+    }
+
+    /**
+     * Migrates.
+     *
+     * @return nothing when that worked, else why it does not yet
+     * @throws StartUpException when it will not work without a change
+     */
+    Optional<String> migrate() {
+        try {
+            Migrations.run(dataSource);
+            return Optional.empty();
+        } catch (FlywayException e) {
+            var sql = causeOf(e);
+            if (sql.isPresent()) {
+                return judge(sql.get(), "sql/migration: " + oneLine(e.getMessage()));
+            }
+            throw new StartUpException("sql/migration: " + oneLine(e.getMessage()), e);
+        }
+    }
+
+    private Optional<String> judge(SQLException e) {
+        return judge(e, name() + ": " + oneLine(e.getMessage()));
+    }
+
+    private Optional<String> judge(SQLException e, String otherwise) {
+        var state = e.getSQLState() == null ? "" : e.getSQLState();
+        if (BAD_CREDENTIALS.contains(state)) {
+            throw new StartUpException(name() + " refuses the user '" + settings.postgresUsername() + "': check postgres.username, "
+                    + "postgres.password and the server's pg_hba.conf (" + oneLine(e.getMessage()) + ")", e);
+        }
+        if (state.equals(NO_SUCH_DATABASE)) {
+            throw new StartUpException(name() + " has no such database: create it, or correct postgres.url", e);
+        }
+        if (state.equals(NOT_ALLOWED)) {
+            throw new StartUpException(name() + ": the user '" + settings.postgresUsername() + "' (postgres.username) may not do what is "
+                    + "needed; make it the owner of the database (" + oneLine(e.getMessage()) + ")", e);
+        }
+        if (!state.equals(REFUSED_BY_SERVER) && state.length() == 5 && TRANSIENT_CLASSES.contains(state.substring(0, 2))) {
+            return Optional.of(plain(e));
+        }
+        throw new StartUpException(otherwise, e);
+    }
+
+    private static Optional<SQLException> causeOf(Throwable e) {
+        for (var cause = e; cause != null; cause = cause.getCause()) {
+            if (cause instanceof SQLException sql) {
+                return Optional.of(sql);
+            }
+        }
+        return Optional.empty();
+    }
+
+    /** The driver wraps what the network says into long sentences. */
+    private static String plain(SQLException e) {
+        var cause = e.getCause();
+        if (cause instanceof UnknownHostException) {
+            return "unknown host";
+        }
+        if (cause instanceof ConnectException) {
+            return "connection refused";
+        }
+        return cause instanceof SocketTimeoutException ? "no answer" : oneLine(e.getMessage());
+    }
+
+    private static String oneLine(String message) {
+        return message.strip().replaceAll("\\s*\\R\\s*", " ");
+    }
+}

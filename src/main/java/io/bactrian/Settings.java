@@ -1,0 +1,102 @@
+package io.bactrian;
+
+import java.util.Arrays;
+import java.util.Properties;
+import org.apache.camel.CamelContext;
+import org.postgresql.Driver;
+
+/**
+ * The settings that start-up itself needs, read the way routes read theirs: from the environment, else from system properties, else from
+ * {@code application.properties}.
+ *
+ * @param postgresUrl a valid address, {@code jdbc:postgresql://host:5432/database}
+ * @param kafkaBrokers host:port, comma-separated
+ * @param httpPort the public port, 0 for a free one
+ * @param managementPort the management port, 0 for a free one
+ */
+record Settings(
+        String postgresUrl,
+        String postgresUsername,
+        String postgresPassword,
+        String kafkaBrokers,
+        String httpHost,
+        int httpPort,
+        String managementHost,
+        int managementPort) {
+
+    /**
+     * Reads and checks them.
+     *
+     * @throws StartUpException naming the setting that is missing or wrong
+     */
+    static Settings of(CamelContext camel) {
+        Arrays.stream(text(camel, "settings.required").split(","))
+                .map(String::strip)
+                .filter(name -> !name.isEmpty() && text(camel, name).isEmpty())
+                .findFirst()
+                .ifPresent(name -> {
+                    throw new StartUpException(name + " is not set: set it in application.properties, or " + environmentName(name)
+                            + " in the environment");
+                });
+        var settings = new Settings(
+                text(camel, "postgres.url"),
+                text(camel, "postgres.username"),
+                text(camel, "postgres.password"),
+                text(camel, "kafka.brokers"),
+                text(camel, "http.host"),
+                port(camel, "http.port"),
+                text(camel, "management.host"),
+                port(camel, "management.port"));
+        settings.parsedUrl();
+        if (settings.httpPort != 0 && settings.httpPort == settings.managementPort) {
+            throw new StartUpException("http.port and management.port are both " + settings.httpPort + ": choose another for one of them");
+        }
+        return settings;
+    }
+
+    /** Where Postgres is, for a person. */
+    String postgresName() {
+        return "Postgres, database '" + parsedUrl().getProperty("PGDBNAME") + "' at " + postgresHost();
+    }
+
+    private String postgresHost() {
+        var parsed = parsedUrl();
+        return parsed.getProperty("PGHOST").split(",")[0] + ":" + parsed.getProperty("PGPORT").split(",")[0];
+    }
+
+    private Properties parsedUrl() {
+        // The driver names what it does not understand on its logger, and says no more than null here.
+        var parsed = Driver.parseURL(postgresUrl, null);
+        if (parsed == null || parsed.getProperty("PGDBNAME") == null) {
+            throw new StartUpException("postgres.url is not an address of a Postgres database: it must look like jdbc:postgresql://host:5432/database");
+        }
+        return parsed;
+    }
+
+    /** Never the password. */
+    @Override
+    public String toString() {
+        return "Settings[" + postgresName() + ", " + kafkaBrokers + "]";
+    }
+
+    private static int port(CamelContext camel, String name) {
+        var value = text(camel, name);
+        try {
+            int port = Integer.parseInt(value);
+            if (port >= 0 && port <= 65_535) {
+                return port;
+            }
+        } catch (NumberFormatException e) {
+            // Said below, as for a number that is no port.
+        }
+        throw new StartUpException(name + " is '" + value + "': it must be a port, a number from 0 (any free one) to 65535");
+    }
+
+    private static String text(CamelContext camel, String name) {
+        return camel.getPropertiesComponent().resolveProperty(name).orElse("").strip();
+    }
+
+    private static String environmentName(String name) {
+        return name.toUpperCase(java.util.Locale.ROOT).replace('.', '_').replace('-', '_');
+    }
+}

@@ -1,0 +1,122 @@
+package io.bactrian;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.UUID;
+import java.util.function.BooleanSupplier;
+import javax.sql.DataSource;
+import org.apache.camel.CamelContext;
+import org.apache.camel.Ordered;
+import org.apache.camel.StartupListener;
+import org.apache.camel.VetoCamelContextStartException;
+import org.apache.camel.health.HealthCheckRegistry;
+import org.apache.camel.main.BaseMainSupport;
+import org.apache.camel.main.MainListenerSupport;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The order of things at start: check the settings and the ports; read the routes and open both HTTP servers, with health DOWN; wait for
+ * Postgres, migrate it, wait for Kafka, create the topics; start the routes; health UP.
+ */
+final class StartUp extends MainListenerSupport implements StartupListener, Ordered {
+
+    private static final Logger LOG = LoggerFactory.getLogger(StartUp.class);
+
+    private final Readiness readiness = new Readiness();
+    private final Patience patience;
+    private final Runnable whenReady;
+    private Settings settings;
+    private HttpServers http;
+
+    /**
+     * @param stopped whether the process was told to end
+     * @param whenReady is called once everything is started
+     */
+    StartUp(BooleanSupplier stopped, Runnable whenReady) {
+        patience = new Patience(readiness, stopped);
+        this.whenReady = whenReady;
+    }
+
+    /** The settings can be read, nothing has been made from them. */
+    @Override
+    public void beforeConfigure(BaseMainSupport main) {
+        var camel = main.getCamelContext();
+        LogLevels.apply(camel);
+        settings = Settings.of(camel);
+        // Names this process where instances compete.
+        camel.getPropertiesComponent().addInitialProperty("instance.id", UUID.randomUUID().toString());
+        http = HttpServers.prepare(camel, settings);
+    }
+
+    @Override
+    public void afterConfigure(BaseMainSupport main) {
+        try {
+            main.getCamelContext().addStartupListener(this);
+        } catch (Exception e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** The routes have been read and the HTTP servers are open; no route has been started. */
+    @Override
+    public void onCamelContextStarting(CamelContext camel, boolean alreadyStarted) throws Exception {
+        var health = HealthCheckRegistry.get(camel);
+        // Ours says more, and does not call the process dead while it waits.
+        health.getCheck("context").ifPresent(health::unregister);
+        health.register(readiness);
+        http.guard(camel, readiness);
+        if (!waitForServers(camel)) {
+            throw new VetoCamelContextStartException("told to end while waiting", camel, false);
+        }
+    }
+
+    private boolean waitForServers(CamelContext camel) throws InterruptedException, SQLException, IOException {
+        var postgres = new PostgresStartUp(settings);
+        if (!patience.waitFor(postgres.name(), postgres::connect) || !patience.waitFor(postgres.name(), postgres::migrate)) {
+            return false;
+        }
+        var topics = camel.getRegistry().lookupByNameAndType("topics", Topics.class);
+        var kafka = new KafkaStartUp(settings, topics);
+        var entities = entities(postgres.dataSource());
+        return patience.waitFor(kafka.name(), () -> kafka.connect(entities));
+    }
+
+    private static List<String> entities(DataSource dataSource) throws SQLException, IOException {
+        var sql = Files.readString(Path.of("sql/entity-list.sql"));
+        try (var connection = dataSource.getConnection(); var statement = connection.createStatement(); var rows = statement.executeQuery(sql)) {
+            var entities = new ArrayList<String>();
+            while (rows.next()) {
+                entities.add(rows.getString("name"));
+            }
+            return entities;
+        }
+    }
+
+    @Override
+    public void onCamelContextStarted(CamelContext camel, boolean alreadyStarted) {
+        // Too early: routes are still to be started.
+    }
+
+    @Override
+    public void onCamelContextFullyStarted(CamelContext camel, boolean alreadyStarted) {
+        readiness.ready();
+        LOG.info("ready: public HTTP on {}, health and metrics on {}", http.publicUrl(), http.managementUrl());
+        whenReady.run();
+    }
+
+    @Override
+    public void beforeStop(BaseMainSupport main) {
+        readiness.notReady("stopping");
+    }
+
+    /** Last, after the HTTP servers. */
+    @Override
+    public int getOrder() {
+        return Ordered.LOWEST;
+    }
+}

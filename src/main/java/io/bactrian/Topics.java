@@ -1,0 +1,122 @@
+package io.bactrian;
+
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Properties;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
+import org.apache.camel.CamelContext;
+import org.apache.camel.CamelContextAware;
+import org.apache.camel.component.kafka.KafkaComponent;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AdminClientConfig;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.errors.TopicExistsException;
+
+/** Creates the topics that changes go to, so that nothing depends on the broker creating them by itself. */
+public final class Topics implements CamelContextAware {
+
+    private static final String TIMEOUT_MILLIS = "5000";
+
+    private final Set<String> known = ConcurrentHashMap.newKeySet();
+    private CamelContext camel;
+    private int partitions;
+    private short replicationFactor;
+    private int maxMessageBytes;
+
+    /**
+     * Creates the topic of an entity unless it is there. Any number of instances may do so at once; a second call costs nothing.
+     *
+     * @param entity the name of a tracked table
+     * @return the topic's name
+     * @throws KafkaException when the broker is away or refuses
+     */
+    public String ensure(String entity) {
+        var topic = ChangeMessages.topic(entity);
+        if (!known.contains(topic)) {
+            create(topic);
+            known.add(topic);
+        }
+        return topic;
+    }
+
+    /**
+     * Asks the brokers for a sign of life.
+     *
+     * @throws KafkaException when there is none within five seconds
+     */
+    void ping() {
+        try (var admin = admin()) {
+            await(admin.describeCluster().nodes());
+        }
+    }
+
+    private void create(String topic) {
+        // A negative factor asks for the broker's default: https://cwiki.apache.org/confluence/display/KAFKA/KIP-464
+        var copies = replicationFactor < 0 ? Optional.<Short>empty() : Optional.of(replicationFactor);
+        var wanted = new NewTopic(topic, Optional.of(partitions), copies)
+                .configs(Map.of("max.message.bytes", Integer.toString(maxMessageBytes)));
+        try (var admin = admin()) {
+            await(admin.createTopics(List.of(wanted)).all());
+        } catch (TopicExistsException e) {
+            // Another instance, or an earlier run, was first.
+        }
+    }
+
+    private Admin admin() {
+        return Admin.create(settings());
+    }
+
+    /** What the kafka component is told, as far as an administrator's client understands it: brokers, encryption, log-in. */
+    private Properties settings() {
+        var all = camel.getComponent("kafka", KafkaComponent.class).getConfiguration().createProducerProperties();
+        var settings = new Properties();
+        AdminClientConfig.configNames().stream().filter(all::containsKey).forEach(name -> settings.put(name, all.get(name)));
+        settings.put(AdminClientConfig.BOOTSTRAP_SERVERS_CONFIG, camel.resolvePropertyPlaceholders("{{kafka.brokers}}"));
+        settings.put(AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, TIMEOUT_MILLIS);
+        settings.put(AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, TIMEOUT_MILLIS);
+        return settings;
+    }
+
+    private static <T> T await(org.apache.kafka.common.KafkaFuture<T> answer) {
+        try {
+            return answer.get();
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof KafkaException known) {
+                throw known;
+            }
+            throw new KafkaException(e.getCause());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new KafkaException("interrupted while waiting for the broker", e);
+        }
+    }
+
+    @Override
+    public CamelContext getCamelContext() {
+        return camel;
+    }
+
+    @Override
+    public void setCamelContext(CamelContext camelContext) {
+        camel = camelContext;
+    }
+
+    /** How many partitions a topic is created with. */
+    public void setPartitions(int partitions) {
+        this.partitions = partitions;
+    }
+
+    /** How many copies a topic is created with; -1: as many as the broker does by default. */
+    public void setReplicationFactor(short replicationFactor) {
+        this.replicationFactor = replicationFactor;
+    }
+
+    /** The size of the largest message that a topic takes, in bytes. */
+    public void setMaxMessageBytes(int maxMessageBytes) {
+        this.maxMessageBytes = maxMessageBytes;
+    }
+}
