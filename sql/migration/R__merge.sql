@@ -1,5 +1,5 @@
 -- The atomic steps of a sync: claim a record for one write, settle it, apply what came in. Each is one round trip,
--- and generic over system and entity. The rules they keep are in docs/how-it-works.md.
+-- and generic over system and entity. The rules they keep: docs/how-it-works.md.
 -- Repeatable: every statement replaces what is there.
 
 -- The named fields of a record; one that is missing reads as null, so that two states compare field by field.
