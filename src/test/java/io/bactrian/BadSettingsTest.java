@@ -1,0 +1,103 @@
+package io.bactrian;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.bactrian.sandbox.SandboxPostgres;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** What a person must put right ends the process with exit code 1 and one line that says what and where. */
+class BadSettingsTest {
+
+    private static final String ROUTE = """
+            - route:
+                id: greeting
+                from:
+                  uri: platform-http:/greeting
+                  steps:
+                    - setBody:
+                        expression:
+                          constant:
+                            expression: hello
+            """;
+
+    @TempDir
+    Path directory;
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            STRIPE_API_KEY    |                              | stripe.api-key is not set: set it in application.properties, or STRIPE_API_KEY in the environment
+            POSTGRES_URL      | postgresql://localhost/hub   | postgres.url is not an address of a Postgres database: it must look like jdbc:postgresql://host:5432/database
+            POSTGRES_POOL_SIZE| many                         | application.properties: camel.beans.dataSource.maximumPoolSize cannot be set: For input string: "many"
+            KAFKA_BROKERS     | localhost                    | kafka.brokers or another setting of Kafka is wrong: Invalid url in bootstrap.servers: localhost
+            HTTP_PORT         | 80800                        | http.port is '80800': it must be a port, a number from 0 (any free one) to 65535
+            """)
+    void names_the_setting_that_is_missing_or_malformed(String name, String value, String expected) throws Exception {
+        assertEquals(expected, complaint(ROUTE, Map.of(name, value == null ? "" : value)));
+    }
+
+    @Test
+    void names_the_user_who_is_refused_and_not_the_password() throws Exception {
+        var complaint = complaint(ROUTE, Map.of("POSTGRES_PASSWORD", "#not-the-password"));
+        assertTrue(complaint.contains("(postgres.url) refuses the user 'bactrian': check postgres.username, postgres.password"), complaint);
+        assertTrue(!complaint.contains("not-the-password"), complaint);
+    }
+
+    @Test
+    void names_the_database_that_does_not_exist() throws Exception {
+        var complaint = complaint(ROUTE, Map.of("POSTGRES_URL", TestServices.postgres().jdbcUrl("nowhere")));
+        assertTrue(complaint.startsWith("Postgres, database 'nowhere' at 127.0.0.1:"), complaint);
+        assertTrue(complaint.endsWith("(postgres.url) has no such database: create it, or correct postgres.url"), complaint);
+    }
+
+    @Test
+    void names_the_port_that_is_taken() throws Exception {
+        try (var other = new ServerSocket()) {
+            other.bind(new InetSocketAddress(SandboxPostgres.HOST, 0));
+            var port = Integer.toString(other.getLocalPort());
+            assertEquals("http.port: port " + port + " of 127.0.0.1 is taken by another process; end that one, or set another port",
+                    complaint(ROUTE, Map.of("HTTP_PORT", port)));
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            expression: hello              | expression: "hello        | routes/greeting.camel.yaml:10: found unexpected end of stream
+            setBody:                       | setBodi:                  | routes/greeting.camel.yaml:6: Unknown node id: setBodi
+            uri: platform-http:/greeting   | uri: platform-htp:/hello  | routes/greeting.camel.yaml:4: No endpoint could be found for: platform-htp:///hello, please check your classpath contains the needed Camel component jar.
+            expression: hello              | expression: "{{no.such}}" | routes/greeting.camel.yaml:6: Property with key [no.such] not found in properties from text: {{no.such}}
+            """)
+    void names_the_line_of_a_route_that_is_malformed(String right, String wrong, String expected) throws Exception {
+        assertEquals(expected, complaint(ROUTE.replace(right, wrong), Map.of()));
+    }
+
+    private String complaint(String route, Map<String, String> wrong) throws Exception {
+        var environment = new HashMap<>(Map.of(
+                "POSTGRES_URL", TestServices.postgres().jdbcUrl(),
+                "POSTGRES_USERNAME", SandboxPostgres.NAME,
+                "POSTGRES_PASSWORD", SandboxPostgres.NAME,
+                "KAFKA_BROKERS", "127.0.0.1:1",
+                "STRIPE_API_KEY", "sk_test",
+                "STRIPE_WEBHOOK_SECRET", "whsec_test",
+                "HTTP_PORT", "0",
+                "MANAGEMENT_PORT", "0"));
+        environment.putAll(wrong);
+        ChildProcess.copyTo(directory, "application.properties", "sql");
+        Files.writeString(Files.createDirectory(directory.resolve("routes")).resolve("greeting.camel.yaml"), route);
+        try (var application = ChildProcess.application(directory, environment)) {
+            assertEquals(1, application.exitCode());
+            assertEquals("", application.output());
+            assertEquals(1, application.errors().lines().count(), application::errors);
+            return application.errors().strip().replaceFirst("^Bactrian cannot start: ", "");
+        }
+    }
+}

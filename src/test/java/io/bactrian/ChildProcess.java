@@ -1,0 +1,127 @@
+package io.bactrian;
+
+import java.io.IOException;
+import java.lang.ProcessBuilder.Redirect;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+
+/** Bactrian, or its sandbox, in a process of its own, as a person starts it: a directory, an environment, two streams, an exit code. */
+public final class ChildProcess implements AutoCloseable {
+
+    private static final Duration PATIENCE = Duration.ofMinutes(2);
+
+    private final Process process;
+    private final Path output;
+    private final Path errors;
+
+    private ChildProcess(Process process, Path output, Path errors) {
+        this.process = process;
+        this.output = output;
+        this.errors = errors;
+    }
+
+    /**
+     * Starts Bactrian as it runs in production: without tests and the sandbox on the class path.
+     *
+     * @param directory holds application.properties, routes and sql
+     * @param environment settings, by their environment names
+     */
+    public static ChildProcess application(Path directory, Map<String, String> environment) throws IOException {
+        var classPath = Arrays.stream(classPath().split(System.getProperty("path.separator")))
+                .filter(entry -> !entry.endsWith("test-classes"))
+                .collect(Collectors.joining(System.getProperty("path.separator")));
+        return start(classPath, "io.bactrian.Main", directory, environment);
+    }
+
+    /** Starts the sandbox, as {@link #application}. */
+    public static ChildProcess sandbox(Path directory, Map<String, String> environment) throws IOException {
+        return start(classPath(), "io.bactrian.sandbox.Sandbox", directory, environment);
+    }
+
+    /** Copies the project's own settings, SQL and routes, as far as named, into a directory to start Bactrian in. */
+    public static void copyTo(Path directory, String... names) throws IOException {
+        for (var name : names) {
+            try (var files = Files.walk(Path.of(name))) {
+                for (var file : files.toList()) {
+                    Files.copy(file, directory.resolve(file));
+                }
+            }
+        }
+    }
+
+    private static String classPath() {
+        return System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
+    }
+
+    private static ChildProcess start(String classPath, String mainClass, Path directory, Map<String, String> environment) throws IOException {
+        var output = Files.createTempFile(directory, "output", ".txt");
+        var errors = Files.createTempFile(directory, "errors", ".txt");
+        var command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
+        command.addAll(List.of("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", classPath, mainClass));
+        var builder = new ProcessBuilder(command)
+                .directory(directory.toFile())
+                .redirectOutput(Redirect.to(output.toFile()))
+                .redirectError(Redirect.to(errors.toFile()));
+        builder.environment().putAll(environment);
+        return new ChildProcess(builder.start(), output, errors);
+    }
+
+    /** Waits for its end, for two minutes at most. */
+    public int exitCode() throws InterruptedException {
+        if (!process.waitFor(PATIENCE.toSeconds(), TimeUnit.SECONDS)) {
+            throw new AssertionError("it does not end; it printed:\n" + output() + errors());
+        }
+        return process.exitValue();
+    }
+
+    public boolean isAlive() {
+        return process.isAlive();
+    }
+
+    /** What it printed so far on standard output. */
+    public String output() {
+        return read(output);
+    }
+
+    /** What it printed so far on standard error. */
+    public String errors() {
+        return read(errors);
+    }
+
+    /** Tells it to end, as Ctrl-C or a container's runtime does. */
+    public void terminate() {
+        process.destroy();
+    }
+
+    /** Kills it, and waits until it is gone. */
+    @Override
+    public void close() {
+        process.destroyForcibly();
+        process.onExit().join();
+    }
+
+    /** Sends a GET to that port of loopback. */
+    public static HttpResponse<String> get(int port, String path) throws IOException, InterruptedException {
+        return HttpClient.newHttpClient().send(HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + path)).build(), BodyHandlers.ofString());
+    }
+
+    private static String read(Path file) {
+        try {
+            return Files.readString(file);
+        } catch (IOException e) {
+            throw new java.io.UncheckedIOException(e);
+        }
+    }
+}
