@@ -1,33 +1,17 @@
 -- The atomic steps of a sync: claim a record for one write, settle it, apply what came in. Each is one round trip,
--- and generic over system and entity. The rules they keep: docs/how-it-works.md.
+-- and generic over system and entity. The rules they keep are in docs/how-it-works.md.
 -- Repeatable: every statement replaces what is there.
 
 -- The named fields of a record; one that is missing reads as null, so that two states compare field by field.
--- (Loops, here and below: a query over unnest() costs four times as much.)
-create or replace function sync.pick(p_record jsonb, p_fields text[]) returns jsonb language plpgsql immutable as $$
-declare
-  v_field  text;
-  v_picked jsonb := '{}';
-begin
-  foreach v_field in array p_fields loop
-    v_picked := v_picked || jsonb_build_object(v_field, coalesce(p_record -> v_field, 'null'));
-  end loop;
-  return v_picked;
-end $$;
+create or replace function sync.pick(p_record jsonb, p_fields text[]) returns jsonb language sql immutable as $$
+  select coalesce(jsonb_object_agg(f, coalesce(p_record -> f, 'null')), '{}') from unnest(p_fields) f;
+$$;
 
 -- The fields in which two states differ.
-create or replace function sync.moved(p_from jsonb, p_to jsonb, p_fields text[]) returns text[] language plpgsql immutable as $$
-declare
-  v_field text;
-  v_moved text[] := '{}';
-begin
-  foreach v_field in array p_fields loop
-    if coalesce(p_from -> v_field, 'null') <> coalesce(p_to -> v_field, 'null') then
-      v_moved := v_moved || v_field;
-    end if;
-  end loop;
-  return v_moved;
-end $$;
+create or replace function sync.moved(p_from jsonb, p_to jsonb, p_fields text[]) returns text[] language sql immutable as $$
+  select coalesce(array_agg(f), '{}') from unnest(p_fields) f
+   where coalesce(p_from -> f, 'null') is distinct from coalesce(p_to -> f, 'null');
+$$;
 
 -- A record as it is now, as JSON; null when it does not exist. p_lock: nobody else may change it until we commit.
 create or replace function sync.read(p_entity text, p_record_id text, p_lock boolean default false) returns jsonb language plpgsql as $$
@@ -40,7 +24,7 @@ begin
     raise exception 'the table % is not tracked', p_entity using hint = format('select sync.track(%L)', p_entity);
   end if;
   execute format('select to_jsonb(t) from %s t where t.%I = $1::%s %s',
-                 v_entity.relation, v_entity.key_column, v_entity.key_type, case when p_lock then 'for update' end)
+                 v_entity.relation, v_entity.key_column, v_entity.key_type, case when p_lock then 'for no key update' end)
      into v_record using p_record_id;
   return v_record;
 end $$;
@@ -50,21 +34,26 @@ end $$;
 create or replace function sync.write(
   p_system text, p_entity text, p_values jsonb, inout p_record_id text, out p_record jsonb) language plpgsql as $$
 declare
-  v_entity  sync.entity;
-  v_columns text;
-  v_outer   text := coalesce(current_setting('sync.origin', true), '');
+  v_entity   sync.entity;
+  v_columns  text;
+  v_selected text;
+  v_outer    text := coalesce(current_setting('sync.origin', true), '');
 begin
   select * into strict v_entity from sync.entity where name = p_entity;
-  select string_agg(quote_ident(f), ', ') into v_columns from jsonb_object_keys(p_values) f;
+  select string_agg(format('%I', f), ', '), string_agg(format('v.%I', f), ', ')
+    into v_columns, v_selected from jsonb_object_keys(p_values) f;
   perform set_config('sync.origin', p_system, true);
-  if p_record_id is null then
-    execute format('insert into %1$s as t (%2$s) select %2$s from jsonb_populate_record(null::%1$s, $1)
-                    returning to_jsonb(t), t.%3$I::text', v_entity.relation, v_columns, v_entity.key_column)
+  if p_record_id is null and v_columns is null then
+    execute format('insert into %1$s as t default values returning to_jsonb(t), t.%2$I::text', v_entity.relation, v_entity.key_column)
+       into strict p_record, p_record_id;
+  elsif p_record_id is null then
+    execute format('insert into %1$s as t (%2$s) select %3$s from jsonb_populate_record(null::%1$s, $1) v
+                    returning to_jsonb(t), t.%4$I::text', v_entity.relation, v_columns, v_selected, v_entity.key_column)
        into strict p_record, p_record_id using p_values;
   else
-    execute format('update %1$s t set (%2$s) = (select %2$s from jsonb_populate_record(null::%1$s, $1))
-                     where t.%3$I = $2::%4$s returning to_jsonb(t)',
-                   v_entity.relation, v_columns, v_entity.key_column, v_entity.key_type)
+    execute format('update %1$s t set (%2$s) = row(%3$s) from jsonb_populate_record(null::%1$s, $1) v
+                     where t.%4$I = $2::%5$s returning to_jsonb(t)',
+                   v_entity.relation, v_columns, v_selected, v_entity.key_column, v_entity.key_type)
        into p_record using p_values, p_record_id;
   end if;
   perform set_config('sync.origin', v_outer, true);
@@ -86,10 +75,9 @@ begin
 end $$;
 
 -- One external object at a time: two events about one that is not linked yet must not make two records.
-create or replace function sync.lock_external(p_system text, p_entity text, p_external_id text) returns void language plpgsql as $$
-begin
-  perform pg_advisory_xact_lock(hashtextextended(p_system || '/' || p_entity || '/' || p_external_id, 0));
-end $$;
+create or replace function sync.lock_external(p_system text, p_entity text, p_external_id text) returns void language sql as $$
+  select pg_advisory_xact_lock(hashtextextended(p_system || '/' || p_entity || '/' || p_external_id, 0));
+$$;
 
 -- Who wins a field that both sides changed: 'hub' or 'remote'. p_at is the remote's clock, to the second, so an edit
 -- of the same second counts as the older one.
@@ -114,14 +102,12 @@ end $$;
 -- The three-way merge of a state of the remote into the hub, field by field. Changes the record where the remote moved,
 -- keeps the hub's where only the hub did, records a conflict where both did. Returns the link with its bases advanced.
 --
--- p_remote: the remote's state in canonical form; p_at: the remote's clock at that state;
--- p_edited_at: when the remote was edited, for the policy.
+-- p_remote: the remote's state in canonical form; p_edited_at: when the remote was edited, for the policy.
 create or replace function sync.merge(
   inout l sync.link, p_remote jsonb, p_edited_at timestamptz, p_fields text[], p_policy text, out outcome text) language plpgsql as $$
 declare
   v_record      jsonb := sync.read(l.entity, l.record_id, true);
   v_take        jsonb := '{}';
-  v_taken       text[] := '{}';
   v_agreed      jsonb := '{}';
   v_field       text;
   v_hub         jsonb;
@@ -129,7 +115,6 @@ declare
   v_hub_base    jsonb;
   v_remote_base jsonb;
   v_winner      text;
-  v_written     record;
 begin
   outcome := 'unchanged';
   foreach v_field in array sync.moved(l.remote_base, p_remote, p_fields) loop
@@ -141,9 +126,9 @@ begin
       insert into sync.conflict (system, entity, record_id, field, base, local, remote, winner, reason)
            values (l.system, l.entity, l.record_id, v_field, v_remote_base, null, v_remote, 'hub',
                    'deleted in the hub, edited in ' || l.system);
+      outcome := 'conflict';
     elsif v_hub = v_hub_base then
       v_take := v_take || jsonb_build_object(v_field, v_remote);
-      v_taken := v_taken || v_field;
     elsif v_hub = v_remote then
       v_agreed := v_agreed || jsonb_build_object(v_field, v_hub);
     else
@@ -153,16 +138,16 @@ begin
                    'edited on both sides, policy ' || p_policy);
       if v_winner = 'remote' then
         v_take := v_take || jsonb_build_object(v_field, v_remote);
-        v_taken := v_taken || v_field;
+      else
+        v_agreed := v_agreed || jsonb_build_object(v_field, v_remote); -- what the hub now differs from, even if it goes back
       end if;
       outcome := 'conflict';
     end if;
   end loop;
 
   if v_take <> '{}' then
-    v_written := sync.write(l.system, l.entity, v_take, l.record_id);
-    v_record := v_written.p_record;
-    v_agreed := v_agreed || sync.pick(v_record, v_taken);
+    select w.p_record into v_record from sync.write(l.system, l.entity, v_take, l.record_id) w;
+    v_agreed := v_agreed || sync.pick(v_record, array(select jsonb_object_keys(v_take)));
     outcome := case outcome when 'conflict' then 'conflict' else 'applied' end;
   end if;
   l.hub_base    := coalesce(l.hub_base, '{}') || v_agreed;
@@ -175,8 +160,8 @@ create or replace function sync.advance(inout l sync.link, p_external_id text, p
 declare
   v_sent text[] := array(select f from unnest(p_fields) f where l.in_flight_op = 'create' or l.in_flight ? f);
 begin
-  l.external_id   := coalesce(l.external_id, p_external_id);
-  l.overwritten   := case l.in_flight_op when 'update' then sync.pick(l.remote_base, v_sent) end;
+  l := sync.expect_echo(l, v_sent, false);
+  l.external_id   := coalesce(p_external_id, l.external_id);
   l.hub_base      := coalesce(l.hub_base, '{}') || sync.pick(l.in_flight, v_sent);
   l.remote_base   := coalesce(l.remote_base, '{}') || sync.pick(p_remote, v_sent);
   l.last_event_at := greatest(l.last_event_at, p_at);
@@ -186,44 +171,152 @@ begin
   l.in_flight     := null;
 end $$;
 
--- The object is gone in the other system: so is the record, and nothing that comes late brings it back.
--- Values that were edited in the hub meanwhile are kept in sync.conflict.
+-- Notes the write that is in flight, until its event comes and tells what it replaced. l.unechoed holds, by revision:
+--
+--   open   whether the outcome of that write is unknown, or was when it was given up for another one
+--   known  by field, what it may replace without anybody having edited it: what the remote had there when it was
+--          sent, what it has since, and what other writes of unknown outcome may have put there
+create or replace function sync.expect_echo(inout l sync.link, p_fields text[], p_open boolean) language plpgsql as $$
+declare
+  v_open  jsonb := l.unechoed -> l.revision::text;
+  v_known jsonb := (
+    select coalesce(jsonb_object_agg(f, coalesce(v_open -> 'known' -> f, '[]')
+                                        || jsonb_build_array(coalesce(l.remote_base -> f, 'null'))
+                                        || case when l.in_flight_op = 'update' and l.in_flight ? f
+                                                then jsonb_build_array(l.in_flight -> f) else '[]' end), '{}')
+      from unnest(p_fields) f where l.in_flight_op is distinct from 'create');
+begin
+  l.unechoed := coalesce(l.unechoed, '{}') || jsonb_build_object(l.revision, jsonb_build_object('open', p_open, 'known', v_known));
+  -- An event may never come: the write changed nothing there, or the remote sends no keys. A few are remembered.
+  l.unechoed := (select jsonb_object_agg(u.key, u.value)
+                   from (select * from jsonb_each(l.unechoed) order by key::bigint desc limit 5) u);
+end $$;
+
+-- Takes note that the event of a write of ours has come. If the write replaced what nobody knew of, somebody edited the
+-- field in the remote while we wrote: a conflict like any other. Where the remote's edit wins, the hub takes it, and
+-- sends it back.
+create or replace function sync.take_echo(
+  inout l sync.link, p_revision text, p_remote jsonb, p_previous jsonb, p_policy text) language plpgsql as $$
+declare
+  v_known    jsonb := l.unechoed -> p_revision -> 'known';
+  v_record   jsonb;
+  v_field    text;
+  v_replaced jsonb;
+  v_late     jsonb;
+  v_standing boolean;
+  v_winner   text;
+  v_take     jsonb := '{}';
+begin
+  l.unechoed := nullif(l.unechoed - p_revision, '{}');
+  for v_field in select jsonb_object_keys(v_known) where p_previous is not null loop
+    v_replaced := coalesce(p_previous -> v_field, 'null');
+    continue when v_replaced = coalesce(p_remote -> v_field, 'null')
+               or v_replaced in (select jsonb_array_elements(v_known -> v_field));
+    v_record := coalesce(v_record, sync.read(l.entity, l.record_id, true));
+    v_standing := sync.stands(l, v_record, v_field, p_remote);
+    v_late := l.late_edits -> v_field;
+    v_winner := case when not v_standing or p_policy = 'newest' and v_late -> 'value' is distinct from v_replaced then 'hub'
+                     else sync.winner(p_policy, l.entity, v_record, to_timestamp((v_late ->> 'at')::float8)) end;
+    insert into sync.conflict (system, entity, record_id, field, base, local, remote, winner, reason)
+         values (l.system, l.entity, l.record_id, v_field, v_known -> v_field -> 0, p_remote -> v_field, v_replaced, v_winner,
+                 'edited there while we wrote, policy ' || p_policy);
+    if v_winner = 'remote' then
+      v_take := v_take || jsonb_build_object(v_field, v_replaced);
+    end if;
+  end loop;
+  if l.unechoed is null then
+    l.late_edits := null;
+  end if;
+  if v_take <> '{}' then
+    perform sync.write('', l.entity, v_take, l.record_id);
+  end if;
+end $$;
+
+-- Whether what we wrote to a field still stands on both sides.
+create or replace function sync.stands(l sync.link, p_record jsonb, p_field text, p_written jsonb) returns boolean language sql immutable as $$
+  select p_record is not null
+     and coalesce(p_record -> p_field, 'null') = coalesce(l.hub_base -> p_field, 'null')
+     and coalesce(l.remote_base -> p_field, 'null') = coalesce(p_written -> p_field, 'null');
+$$;
+
+-- An edit in the remote that is told of too late to be merged. It may be one that a write of ours has replaced: its time
+-- then decides who should have won. Whether it is one, only the event of our write knows, which comes later, or was here.
+create or replace function sync.note_late_edit(
+  inout l sync.link, p_remote jsonb, p_edited text[], p_at timestamptz, p_policy text) language plpgsql as $$
+declare
+  v_record   jsonb;
+  v_conflict sync.conflict;
+  v_late     jsonb;
+begin
+  if l.unechoed is not null then
+    select jsonb_object_agg(f, jsonb_build_object('value', coalesce(p_remote -> f, 'null'), 'at', extract(epoch from p_at)))
+      into v_late from unnest(p_edited) f
+     where coalesce((l.late_edits -> f ->> 'at')::float8, 0) <= extract(epoch from p_at);
+    l.late_edits := coalesce(l.late_edits, '{}') || coalesce(v_late, '{}');
+  end if;
+  if p_policy = 'newest' then
+    for v_conflict in
+      select * from sync.conflict c
+       where c.entity = l.entity and c.record_id = l.record_id and c.system = l.system and c.field = any (p_edited)
+         and c.winner = 'hub' and c.remote = coalesce(p_remote -> c.field, 'null') and c.reason = 'edited there while we wrote, policy newest'
+    loop
+      v_record := coalesce(v_record, sync.read(l.entity, l.record_id, true));
+      if sync.stands(l, v_record, v_conflict.field, jsonb_build_object(v_conflict.field, v_conflict.local))
+         and sync.winner(p_policy, l.entity, v_record, p_at) = 'remote' then
+        update sync.conflict set winner = 'remote' where id = v_conflict.id;
+        perform sync.write('', l.entity, jsonb_build_object(v_conflict.field, v_conflict.remote), l.record_id);
+      end if;
+    end loop;
+  end if;
+end $$;
+
+-- The record is gone, and nothing that comes late brings it back. p_by: hub when that is where it was deleted; else the
+-- system, and the hub's record follows, with values that were edited there meanwhile kept in sync.conflict.
 create or replace function sync.bury(inout l sync.link, p_external_id text, p_fields text[], p_by text) language plpgsql as $$
 declare
   v_record jsonb;
+  v_base   jsonb := case l.in_flight_op when 'create' then l.in_flight else l.hub_base end;
 begin
   if p_by <> 'hub' then
     v_record := sync.read(l.entity, l.record_id, true);
     insert into sync.conflict (system, entity, record_id, field, base, local, remote, winner, reason)
-    select l.system, l.entity, l.record_id, f, l.hub_base -> f, v_record -> f, null, 'remote',
+    select l.system, l.entity, l.record_id, f, v_base -> f, v_record -> f, null, 'remote',
            'deleted in ' || l.system || ', edited in the hub'
-      from unnest(sync.moved(l.hub_base, v_record, p_fields)) f
+      from unnest(sync.moved(v_base, v_record, p_fields)) f
      where v_record is not null;
     perform sync.erase(l.system, l.entity, l.record_id);
   end if;
   insert into sync.tombstone (system, entity, external_id, record_id)
        values (l.system, l.entity, coalesce(p_external_id, l.external_id), l.record_id)
   on conflict do nothing;
-  l.external_id  := coalesce(l.external_id, p_external_id);
+  l.external_id  := coalesce(p_external_id, l.external_id);
   l.deleted_at   := now();
+  l.deleted_by   := p_by;
   l.revision     := l.revision + 1;
   l.look_at      := null;
   l.lease_token  := null;
   l.lease_until  := null;
   l.in_flight_op := null;
   l.in_flight    := null;
+  l.unechoed     := null;
+  l.late_edits   := null;
   delete from sync.failure f where f.system = l.system and f.entity = l.entity and f.record_id = l.record_id;
 end $$;
 
-create or replace function sync.save(l sync.link) returns void language plpgsql as $$
-begin
+create or replace function sync.save(l sync.link) returns void language sql as $$
   update sync.link t
-     set external_id = l.external_id, hub_base = l.hub_base, remote_base = l.remote_base, overwritten = l.overwritten,
-         last_event_at = l.last_event_at, in_chain = l.in_chain, look_at = l.look_at, revision = l.revision,
-         lease_token = l.lease_token, lease_until = l.lease_until, touched = l.touched,
-         in_flight_op = l.in_flight_op, in_flight = l.in_flight, deleted_at = l.deleted_at
+     set external_id = l.external_id, hub_base = l.hub_base, remote_base = l.remote_base, unechoed = l.unechoed,
+         late_edits = l.late_edits, last_event_at = l.last_event_at, in_chain = l.in_chain, look_at = l.look_at,
+         revision = l.revision, lease_token = l.lease_token, lease_until = l.lease_until, touched = l.touched,
+         in_flight_op = l.in_flight_op, in_flight = l.in_flight, in_flight_base = case l.in_flight_op when 'update' then l.in_flight_base end,
+         deleted_at = l.deleted_at, deleted_by = l.deleted_by
    where t.system = l.system and t.entity = l.entity and t.record_id = l.record_id;
-end $$;
+$$;
+
+-- What every idempotency key of a record begins with; its revision and a hash of the request follow.
+create or replace function sync.key_prefix(p_entity text, p_record_id text) returns text language sql immutable as $$
+  select format('bactrian:%s:%s:', p_entity, case when length(p_record_id) > 64 then md5(p_record_id) else p_record_id end);
+$$;
 
 -- Takes a record for one outbound write.
 --
@@ -238,16 +331,15 @@ end $$;
 create or replace function sync.claim(p_system text, p_entity text, p_record_id text, p_fields text[], p_lease interval)
 returns table (action text, token bigint, external_id text, key_prefix text, record jsonb, base jsonb) language plpgsql as $$
 declare
-  l        sync.link;
-  v_record jsonb;
-  v_moved  text[];
-  v_fresh  boolean;
+  l           sync.link;
+  v_record    jsonb;
+  v_base      jsonb;
+  v_moved     text[];
+  v_in_flight jsonb;
 begin
   select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id for update;
-  v_fresh := not found;
-  v_record := sync.read(p_entity, p_record_id);
-  if v_fresh then
-    if v_record is null then
+  if not found then
+    if sync.read(p_entity, p_record_id) is null then
       action := 'none';
       return next;
       return;
@@ -263,6 +355,7 @@ begin
     return;
   end if;
 
+  v_record := sync.read(p_entity, p_record_id); -- not before the link is ours: who held it may have changed the record
   record := v_record;
   if l.deleted_at is not null then
     if v_record is null then
@@ -272,10 +365,9 @@ begin
       l.external_id := null;
       l.hub_base := null;
       l.remote_base := null;
-      l.overwritten := null;
       l.last_event_at := null;
-      l.look_at := null;
       l.deleted_at := null;
+      l.deleted_by := null;
       action := 'create';
     end if;
   elsif l.in_flight_op = 'create' then
@@ -285,22 +377,25 @@ begin
     record := l.in_flight;
   elsif l.external_id is null then
     action := case when v_record is null then 'none' else 'create' end;
-  elsif v_record is null then
+  elsif v_record is null or l.in_flight_op = 'delete' then
+    -- A delete whose outcome nobody knows is finished first, even if the id has a new record meanwhile.
     action := 'delete';
+    record := null;
   elsif (l.look_at is not null or l.in_flight_op = 'fetch') and l.in_flight_op is distinct from 'update' then
     action := 'fetch';
     l.look_at := coalesce(l.look_at, (l.in_flight ->> 'edited_at')::timestamptz);
   else
-    v_moved := sync.moved(l.hub_base, v_record, p_fields);
-    base := v_record || sync.pick(l.hub_base, p_fields);
+    v_base := sync.pick(l.hub_base, sync.moved(l.hub_base, v_record, p_fields));
     if l.in_flight_op = 'update' then
       -- An update whose outcome nobody knows. Where the record still says what was sent, it is sent again; where it
       -- says something else, that goes out, and compares to what was sent.
-      v_moved := v_moved || array(select f from jsonb_object_keys(l.in_flight) f where not f = any (v_moved));
-      base := base || coalesce((select jsonb_object_agg(f.key, f.value) from jsonb_each(l.in_flight) f
-                                 where f.value is distinct from coalesce(v_record -> f.key, 'null')), '{}');
+      v_base := v_base || (select jsonb_object_agg(f.key, case when f.value = coalesce(v_record -> f.key, 'null')
+                                                               then l.in_flight_base -> f.key else f.value end)
+                             from jsonb_each(l.in_flight) f);
     end if;
-    action := case when v_moved = '{}' then 'none' else 'update' end;
+    v_moved := array(select jsonb_object_keys(v_base));
+    base := v_record || v_base;
+    action := case when v_base = '{}' then 'none' else 'update' end;
   end if;
 
   if action = 'none' then
@@ -309,22 +404,36 @@ begin
     return;
   end if;
 
-  l.lease_token := nextval('sync.lease_token');
-  l.lease_until := clock_timestamp() + p_lease;
-  l.touched := false;
-  l.in_flight_op := action;
-  l.in_flight := case action when 'create' then record
+  v_in_flight := case action when 'create' then record
                              when 'update' then sync.pick(v_record, v_moved)
                              when 'fetch'  then jsonb_build_object('edited_at', l.look_at) end;
   if action = 'fetch' then
     l.look_at := null; -- an event that comes while we read asks for another look
+  elsif (l.in_flight_op, l.in_flight) is distinct from (action, v_in_flight) then
+    -- Another request than the one whose outcome is unknown needs another key: that one's answer may be stored.
+    if action = 'update' then
+      if l.in_flight_op = 'update' then
+        l.unechoed := l.unechoed || jsonb_build_object(l.revision + 1, l.unechoed -> l.revision::text);
+      end if;
+      if l.in_flight_op is not null then
+        l.revision := l.revision + 1;
+      end if;
+      l := sync.expect_echo(l, v_moved, true);
+    elsif l.in_flight_op is not null then
+      l.revision := l.revision + 1;
+    end if;
   end if;
+  l.lease_token := nextval('sync.lease_token');
+  l.lease_until := clock_timestamp() + p_lease;
+  l.touched := false;
+  l.in_flight_op := action;
+  l.in_flight := v_in_flight;
+  l.in_flight_base := v_base;
   perform sync.save(l);
 
   token := l.lease_token;
   external_id := l.external_id;
-  key_prefix := format('bactrian:%s:%s:%s', p_entity,
-                       case when length(p_record_id) > 64 then md5(p_record_id) else p_record_id end, l.revision);
+  key_prefix := sync.key_prefix(p_entity, p_record_id) || l.revision;
   return next;
 end $$;
 
@@ -332,16 +441,21 @@ end $$;
 --
 -- p_remote: the object's state there in canonical form; null when it is gone (deleted by us, or by somebody else);
 -- p_at: the other system's clock at that state; p_stale: the state is that of an earlier answer (a replayed one).
--- Returns settled, gone, or lost: the lease was lost meanwhile, nothing is changed, and the record is looked at again.
+-- Returns settled; gone; look: an update met no object, so that it is read before anything is believed; failed: the
+-- answer does not fit the hub (kept in sync.failure); lost: the lease was lost meanwhile, nothing is changed, and the
+-- record is looked at again.
 create or replace function sync.settle(
   p_system text, p_entity text, p_record_id text, p_token bigint, p_external_id text,
   p_remote jsonb, p_at timestamptz, p_stale boolean, p_fields text[], p_policy text) returns text language plpgsql
-  set lock_timeout = '5s' set enable_seqscan = off as $$
+  set lock_timeout = '5s' as $$
 declare
-  l        sync.link;
-  v_op     text;
-  v_sent   text[];
-  v_merged record;
+  l         sync.link;
+  v_op      text;
+  v_sent    text[];
+  v_outcome text := 'settled';
+  v_merged  record;
+  v_state   jsonb;
+  v_record  jsonb;
 begin
   if p_external_id is not null then
     perform sync.lock_external(p_system, p_entity, p_external_id);
@@ -352,40 +466,69 @@ begin
     return 'lost';
   end if;
   v_op := l.in_flight_op;
+  delete from sync.failure f
+   where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out';
 
-  if p_remote is null or exists (select from sync.tombstone t where t.system = p_system and t.entity = p_entity
-                                    and t.external_id = coalesce(p_external_id, l.external_id)) then
-    l := sync.bury(l, p_external_id, p_fields, case v_op when 'delete' then 'hub' else p_system end);
-    perform sync.save(l);
-    return 'gone';
-  end if;
-
-  if v_op in ('create', 'update') then
+  if p_remote is null and v_op = 'update' then
+    l.look_at := coalesce(l.look_at, p_at, clock_timestamp());
+    l.unechoed := nullif(l.unechoed - l.revision::text, '{}');
+    l.revision := l.revision + 1;
+    l.in_flight_op := null;
+    l.in_flight := null;
+    v_outcome := 'look';
+  elsif p_remote is null or exists (select from sync.tombstone t where t.system = p_system and t.entity = p_entity
+                                       and t.external_id = coalesce(p_external_id, l.external_id)) then
+    begin
+      l := sync.bury(l, p_external_id, p_fields, case v_op when 'delete' then 'hub' else p_system end);
+      v_outcome := 'gone';
+    exception when others then
+      perform sync.keep_failure(p_system, p_entity, p_record_id, sqlstate, sqlerrm, null);
+      l.in_flight_op := null;
+      l.in_flight := null;
+      v_outcome := 'failed';
+    end;
+  elsif v_op in ('create', 'update') then
     v_sent := case v_op when 'update' then array(select jsonb_object_keys(l.in_flight)) end;
     l := sync.advance(l, p_external_id, p_remote, p_at, p_fields);
     if p_stale then
       l.look_at := greatest(l.look_at, p_at);
-    elsif v_op = 'update' then
+    elsif v_op = 'update' and l.look_at is null then
       -- The fields that were sent are settled; the answer also tells what others did to the rest meanwhile.
-      v_merged := sync.merge(l, p_remote || sync.pick(l.remote_base, v_sent), p_at, p_fields, p_policy);
-      l := v_merged.l;
+      v_state := p_remote || sync.pick(l.remote_base, v_sent);
     end if;
   elsif v_op = 'fetch' then
-    v_merged := sync.merge(l, p_remote, (l.in_flight ->> 'edited_at')::timestamptz, p_fields, p_policy);
-    l := v_merged.l;
-    l.last_event_at := greatest(l.last_event_at, p_at);
-    l.in_chain := false;
-    l.in_flight_op := null;
-    l.in_flight := null;
+    v_state := p_remote;
   end if; -- else the echo of our write came before its answer, and said the same
+
+  if v_state is not null then
+    begin
+      v_merged := sync.merge(l, v_state, case v_op when 'fetch' then (l.in_flight ->> 'edited_at')::timestamptz else p_at end,
+                             p_fields, p_policy);
+      l := v_merged.l;
+      l.last_event_at := greatest(l.last_event_at, p_at);
+      l.in_chain := false;
+      delete from sync.failure f
+       where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'in';
+    exception when others then
+      perform sync.keep_failure(p_system, p_entity, p_record_id, sqlstate, sqlerrm, null);
+      v_outcome := 'failed';
+    end;
+    if v_op = 'fetch' then
+      l.in_flight_op := null;
+      l.in_flight := null;
+    end if;
+  end if;
+
   l.lease_token := null;
   l.lease_until := null;
-  delete from sync.failure f where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id;
   perform sync.save(l);
-  if l.touched or l.look_at is not null or sync.moved(l.hub_base, sync.read(p_entity, p_record_id), p_fields) <> '{}' then
+  v_record := sync.read(p_entity, p_record_id);
+  if l.deleted_at is not null and v_record is not null
+     or l.deleted_at is null and (l.touched or l.look_at is not null or v_record is null
+                                  or sync.moved(l.hub_base, v_record, p_fields) <> '{}') then
     perform sync.poke(p_entity, p_record_id, p_system);
   end if;
-  return 'settled';
+  return v_outcome;
 end $$;
 
 -- Ends a claim whose call failed. The record waits in sync.failure; its next change tries again by itself.
@@ -412,6 +555,10 @@ begin
   if p_refused then
     l.in_flight_op := null;
     l.in_flight := null;
+    l.unechoed := nullif(l.unechoed - l.revision::text, '{}');
+    if l.external_id is not null and jsonb_path_exists(l.unechoed, '$.*.open ? (@ == true)') then
+      l.look_at := coalesce(l.look_at, clock_timestamp()); -- an earlier write of unknown outcome is not covered by this one
+    end if;
     l.revision := l.revision + 1; -- an answer is stored under its key: the next try needs a new one
   end if;
   perform sync.save(l);
@@ -436,6 +583,20 @@ create or replace function sync.record_failure(
            coalesce(p_retry_after::float8, least(300, 2 ^ least(f.attempts, 10)) * (1 + random() / 2))) end,
          code = excluded.code, reason = excluded.reason, request_id = excluded.request_id;
 $$;
+
+-- Keeps why something that came in cannot be applied. What is ours to solve and may succeed next time is raised again:
+-- nothing is stored then, and whoever called calls again. Called from exception handlers only.
+create or replace function sync.keep_failure(
+  p_system text, p_entity text, p_record_id text, p_sqlstate text, p_message text, p_request_id text) returns void language plpgsql as $$
+begin
+  if p_sqlstate in ('55P03', '40P01', '40001', '57014') or left(p_sqlstate, 2) in ('53', '57') then
+    raise exception '%', p_message using errcode = p_sqlstate;
+  end if;
+  perform sync.record_failure(p_system, p_entity, p_record_id, 'in', true, p_sqlstate,
+                              case when left(p_sqlstate, 2) = '22' and p_sqlstate <> '22000'
+                                   then regexp_replace(p_message, '"[^"]*"', '"…"', 'g') else p_message end, -- no personal data
+                              p_request_id, null);
+end $$;
 
 -- Asks the systems concerned to look again at what waits: failures whose time has come, and leases whose holder died.
 -- Returns how many. Several instances may call it at once.
@@ -474,7 +635,7 @@ $$;
 -- object that is gone); deferred (not to be trusted: a worker reads the object); failed (kept in sync.failure).
 create or replace function sync.apply_inbound(
   p_system text, p_entity text, p_event text, p_remote text, p_previous text, p_error text, p_fields text[], p_policy text)
-returns text language plpgsql set lock_timeout = '5s' set enable_seqscan = off as $$
+returns text language plpgsql set lock_timeout = '5s' as $$
 declare
   e         jsonb := p_event::jsonb;
   v_outcome text;
@@ -488,14 +649,12 @@ begin
       raise exception '%', p_error using errcode = 'data_exception';
     end if;
     v_outcome := sync.apply_event(p_system, p_entity, e, p_remote::jsonb, p_previous::jsonb, p_fields, p_policy);
-  exception
-    -- Ours to solve: nothing is stored, and the sender tries again.
-    when lock_not_available or deadlock_detected or serialization_failure or query_canceled
-         or insufficient_resources or operator_intervention then
-      raise;
-    when others then
-      v_outcome := 'failed';
-      perform sync.record_failure(p_system, p_entity, e ->> 'external_id', 'in', true, sqlstate, sqlerrm, e ->> 'id', null);
+  exception when others then
+    v_outcome := 'failed';
+    perform sync.keep_failure(p_system, p_entity,
+      coalesce((select t.record_id from sync.link t
+                 where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id'), e ->> 'external_id'),
+      sqlstate, sqlerrm, e ->> 'id');
   end;
   insert into sync.event (system, event_id, entity, type, created, external_id, outcome)
        values (p_system, e ->> 'id', p_entity, e ->> 'type', to_timestamp((e ->> 'at')::float8), e ->> 'external_id', v_outcome);
@@ -508,88 +667,149 @@ returns text language plpgsql as $$
 declare
   v_external_id text        := e ->> 'external_id';
   v_at          timestamptz := to_timestamp((e ->> 'at')::float8);
-  v_ours        boolean     := starts_with(coalesce(e ->> 'key', ''), 'bactrian:' || p_entity || ':');
+  v_key         text        := e ->> 'key';
+  v_ours        boolean     := starts_with(coalesce(v_key, ''), 'bactrian:' || p_entity || ':');
   l             sync.link;
   v_linked      boolean;
+  v_adopted     boolean := false;
+  v_revision    text;
+  v_open        boolean := true;
+  v_edited      text[];
+  v_news        text[];
   v_successor   boolean;
   v_merged      record;
   v_written     record;
 begin
   select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.external_id = v_external_id for update;
   v_linked := found;
-  if not v_linked and e ->> 'hub_id' is not null then
-    -- Not linked, but it points to a record: a create of ours whose answer has not come yet, or a hub that has lost its links.
-    if sync.read(p_entity, e ->> 'hub_id') is not null then
-      insert into sync.link (system, entity, record_id) values (p_system, p_entity, e ->> 'hub_id') on conflict do nothing;
-    end if;
-    select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.record_id = e ->> 'hub_id' for update;
-    v_linked := found and (l.external_id is null or l.external_id = v_external_id);
-  end if;
 
-  if v_linked and l.deleted_at is not null
-     or exists (select from sync.tombstone t where t.system = p_system and t.entity = p_entity and t.external_id = v_external_id) then
+  if not v_linked and exists (
+       select from sync.tombstone t where t.system = p_system and t.entity = p_entity and t.external_id = v_external_id) then
     return 'tombstone';
   end if;
 
   if (e ->> 'deleted')::boolean then
-    if v_linked then
-      l := sync.bury(l, v_external_id, p_fields, p_system);
-      perform sync.save(l);
-    else
+    if not v_linked then
+      -- Whatever record it points to is not known to be its own. Should it be, the answer to our create finds the tombstone.
       insert into sync.tombstone (system, entity, external_id) values (p_system, p_entity, v_external_id);
+    elsif l.deleted_at is not null then
+      return 'tombstone';
+    else
+      l := sync.bury(l, v_external_id, p_fields, case l.in_flight_op when 'delete' then 'hub' else p_system end);
+      perform sync.save(l);
+      if l.deleted_by = 'hub' then
+        perform sync.poke(p_entity, l.record_id, p_system); -- the id may have a new record
+      end if;
     end if;
     return 'deleted';
   end if;
 
+  if not v_linked and e ->> 'hub_id' is not null and sync.read(p_entity, e ->> 'hub_id') is not null then
+    -- Not linked, but it points to a record: a create of ours whose answer has not come yet, or a hub that has lost its links.
+    insert into sync.link (system, entity, record_id) values (p_system, p_entity, e ->> 'hub_id') on conflict do nothing;
+  end if;
+  if not v_linked and e ->> 'hub_id' is not null then
+    select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.record_id = e ->> 'hub_id' for update;
+    v_linked := found and l.external_id is null and l.deleted_at is null
+                and (l.in_flight_op = 'create' or sync.read(p_entity, l.record_id) is not null);
+  end if;
+
   if not v_linked then
-    -- Made in the other system.
-    select * into v_written from sync.write(p_system, p_entity, sync.pick(p_remote, p_fields), null);
+    -- Made in the other system. What it does not have is left to the table's defaults.
+    select * into v_written
+      from sync.write(p_system, p_entity,
+                      coalesce((select jsonb_object_agg(f, p_remote -> f) from unnest(p_fields) f where p_remote -> f <> 'null'), '{}'), null);
     insert into sync.link (system, entity, record_id, external_id, hub_base, remote_base, last_event_at, in_chain)
          values (p_system, p_entity, v_written.p_record_id, v_external_id, sync.pick(v_written.p_record, p_fields),
                  sync.pick(p_remote, p_fields), v_at, true);
+    perform sync.forget_failure(p_system, p_entity, v_external_id);
     return 'created';
   end if;
 
-  if v_ours and l.in_flight_op in ('create', 'update') and e ->> 'key' like '%:' || l.revision || ':%'
-     or l.external_id is null and l.in_flight_op = 'create' and sync.moved(l.in_flight, p_remote, p_fields) = '{}' then
+  v_edited := sync.moved(coalesce(p_previous, l.remote_base), p_remote, p_fields);
+  v_news := sync.moved(l.remote_base, p_remote, v_edited);
+
+  if l.deleted_at is not null then
+    -- The delete wins. What was edited before it and nobody has seen is kept.
+    if l.deleted_by = 'hub' and not v_ours and v_news <> '{}' and v_at >= coalesce(l.last_event_at, v_at) then
+      v_merged := sync.merge(l, p_remote, v_at, v_news, p_policy);
+      l.remote_base := l.remote_base || (v_merged.l).remote_base;
+      perform sync.save(l);
+    end if;
+    return 'tombstone';
+  end if;
+
+  if starts_with(coalesce(v_key, ''), sync.key_prefix(p_entity, l.record_id)) then
+    v_revision := split_part(substr(v_key, length(sync.key_prefix(p_entity, l.record_id)) + 1), ':', 1);
+  end if;
+  if l.in_flight_op in ('create', 'update') and v_revision = l.revision::text
+     or l.in_flight_op = 'create' and l.external_id is null and v_key is null and sync.moved(l.in_flight, p_remote, p_fields) = '{}' then
     -- The echo of our own write outran its answer: it is as good as the answer.
+    v_revision := l.revision;
     l := sync.advance(l, v_external_id, p_remote, v_at, p_fields);
+    l := sync.take_echo(l, v_revision, p_remote, p_previous, p_policy);
     perform sync.save(l);
     return 'echo';
   end if;
   if l.external_id is null and l.in_flight_op = 'create' then
-    -- A later event outran the echo: the object exists, and somebody has edited it since.
-    l := sync.advance(l, v_external_id, l.in_flight, v_at, p_fields);
-    l.look_at := v_at;
+    -- A later event outran the echo: the object exists, and somebody has edited it since. The answer will say what it was.
+    l.look_at := greatest(l.look_at, v_at);
     perform sync.save(l);
-    perform sync.poke(p_entity, l.record_id, p_system);
     return 'deferred';
   end if;
   if l.external_id is null then
     l.external_id := v_external_id; -- never agreed on anything: merged without a base
-    l.in_chain := false;
-  elsif v_ours and v_at <= l.last_event_at then
+    v_adopted := true;
+  elsif l.unechoed ? v_revision then
+    v_open := (l.unechoed -> v_revision ->> 'open')::boolean;
+    l := sync.take_echo(l, v_revision, p_remote, p_previous, p_policy);
+    if not v_open or v_at < l.last_event_at or v_news = '{}' then
+      perform sync.save(l);
+      return 'echo';
+    end if;
+  elsif v_at < l.last_event_at and v_news = '{}' or p_previous is not null and v_edited = '{}' then
+    return case when v_ours then 'echo' else 'unchanged' end; -- what it tells is known, or is none of our fields
+  elsif v_at < l.last_event_at and v_ours then
     return 'echo';
-  elsif sync.moved(l.remote_base, p_remote, sync.moved(p_previous, p_remote, p_fields)) = '{}' and p_previous is not null then
-    return case when v_ours then 'echo' else 'unchanged' end; -- what it tells is known, whenever it happened
   end if;
 
   -- The direct successor of what we know is applied as it is. So is a later one, unless a write of ours is under way.
   -- Everything else is a hint that something happened: a worker reads the object.
   v_successor := p_previous is not null and sync.moved(l.remote_base, p_previous, p_fields) = '{}';
-  if not v_ours and (l.last_event_at is null
-                     or v_at > l.last_event_at and (v_successor or l.in_flight_op is null)
-                     or v_at = l.last_event_at and v_successor and l.in_chain) then
+  if v_adopted
+     or not v_ours and l.in_flight_op is distinct from 'fetch'
+        and (l.last_event_at is null
+             or v_at > l.last_event_at and (v_successor or l.in_flight_op is null)
+             or v_at = l.last_event_at and v_successor and l.in_chain) then
     v_merged := sync.merge(l, p_remote, v_at, p_fields, p_policy);
     l := v_merged.l;
     l.in_chain := v_successor;
     l.last_event_at := v_at;
+    if l.in_flight_op is not null then
+      l.look_at := v_at; -- it seems to come before our write; only the object knows
+    end if;
     perform sync.save(l);
+    perform sync.forget_failure(p_system, p_entity, l.record_id);
+    if (v_adopted or v_merged.outcome = 'conflict')
+       and sync.moved(l.hub_base, sync.read(p_entity, l.record_id), p_fields) <> '{}' then
+      perform sync.poke(p_entity, l.record_id, p_system);
+    end if;
     return v_merged.outcome;
   end if;
 
+  if v_news = '{}' and l.in_flight_op is null then
+    l.in_chain := false; -- it told nothing new, but it was not the next event either
+    perform sync.save(l);
+    return case when v_ours then 'echo' else 'unchanged' end;
+  end if;
+  if sync.read(p_entity, l.record_id) is null and not v_ours then
+    v_merged := sync.merge(l, p_remote, v_at, v_news, p_policy);
+    l.remote_base := l.remote_base || (v_merged.l).remote_base;
+    perform sync.save(l);
+    return 'conflict';
+  end if;
   if p_previous is not null and not v_ours then
-    perform sync.note_overwritten(l, p_remote, p_previous, v_at, p_fields, p_policy);
+    l := sync.note_late_edit(l, p_remote, v_edited, v_at, p_policy);
   end if;
   l.look_at := greatest(l.look_at, v_at);
   perform sync.save(l);
@@ -597,36 +817,10 @@ begin
   return 'deferred';
 end $$;
 
--- An event that comes late may tell of an edit that our last write replaced without knowing it: the two were made at
--- once. That is a conflict like any other. Where the remote's edit wins, the hub takes it, and sends it back.
-create or replace function sync.note_overwritten(
-  l sync.link, p_remote jsonb, p_previous jsonb, p_at timestamptz, p_fields text[], p_policy text) returns void language plpgsql as $$
-declare
-  v_record jsonb;
-  v_field  text;
-  v_winner text;
-  v_take   jsonb := '{}';
-begin
-  foreach v_field in array sync.moved(p_previous, p_remote, p_fields) loop
-    if l.overwritten ? v_field
-       and l.overwritten -> v_field = coalesce(p_previous -> v_field, 'null')
-       and l.remote_base -> v_field is distinct from coalesce(p_remote -> v_field, 'null') then
-      v_record := coalesce(v_record, sync.read(l.entity, l.record_id, true));
-      continue when v_record is null;
-      v_winner := case when sync.moved(l.hub_base, v_record, array[v_field]) = '{}'
-                       then sync.winner(p_policy, l.entity, v_record, p_at) else 'hub' end;
-      insert into sync.conflict (system, entity, record_id, field, base, local, remote, winner, reason)
-           values (l.system, l.entity, l.record_id, v_field, l.overwritten -> v_field, v_record -> v_field, p_remote -> v_field,
-                   v_winner, 'edited on both sides, policy ' || p_policy);
-      if v_winner = 'remote' then
-        v_take := v_take || jsonb_build_object(v_field, p_remote -> v_field);
-      end if;
-    end if;
-  end loop;
-  if v_take <> '{}' then
-    perform sync.write('', l.entity, v_take, l.record_id);
-  end if;
-end $$;
+-- What came in fits again.
+create or replace function sync.forget_failure(p_system text, p_entity text, p_record_id text) returns void language sql as $$
+  delete from sync.failure where system = p_system and entity = p_entity and record_id = p_record_id and direction = 'in';
+$$;
 
 -- Forgets inbound events that no sender repeats any more.
 create or replace function sync.prune(p_keep interval) returns bigint language sql as $$

@@ -46,7 +46,8 @@ create table sync.link (
   -- The last agreed state of the synced fields, as each side spells it.
   hub_base      jsonb,
   remote_base   jsonb,
-  overwritten   jsonb,                          -- the remote's values that our last write replaced
+  unechoed      jsonb,                          -- our writes whose event has not come: see sync.expect_echo
+  late_edits    jsonb,                          -- edits there that were told of too late to be merged: see sync.note_late_edit
   last_event_at timestamptz,                    -- the remote's clock at the state in remote_base; a second wide
   in_chain      boolean     not null default false, -- that state came by events that follow each other without a gap
   look_at       timestamptz,                    -- the remote must be read again: something happened there at this time
@@ -58,8 +59,10 @@ create table sync.link (
   touched       boolean     not null default false, -- somebody asked for this record while it was leased
   in_flight_op  text        constraint link_in_flight_op_is_known check (in_flight_op in ('create', 'update', 'delete', 'fetch')),
   in_flight     jsonb,                          -- create: the whole record; update: the fields that moved
+  in_flight_base jsonb,                         -- update: what those are compared to, in order to send the same again
 
   deleted_at    timestamptz,                    -- a tombstone: the record is gone on both sides
+  deleted_by    text,                           -- hub, or the system
 
   primary key (system, entity, record_id)
 ) with (fillfactor = 80);

@@ -1,2 +1,0 @@
--- The tracked tables. Only reads.
-select name from sync.entity order by name
