@@ -1,8 +1,6 @@
 package io.bactrian.stripe;
 
-import io.bactrian.stripe.StripeTransport.Answer;
-import java.io.IOException;
-import java.net.SocketTimeoutException;
+import java.net.http.HttpResponse;
 
 /**
  * A call to Stripe that did not succeed: an error answer, or no answer at all ({@link #getHttpStatus} is then 0).
@@ -41,38 +39,38 @@ public final class StripeApiException extends RuntimeException {
         this.rateLimitedReason = null;
     }
 
-    private StripeApiException(String call, Answer answer, String type, String code, String param) {
-        super(message(call, answer, type, code, param));
-        this.httpStatus = answer.status();
+    private StripeApiException(String call, HttpResponse<byte[]> response, String type, String code, String param) {
+        super(message(call, response, type, code, param));
+        this.httpStatus = response.statusCode();
         this.type = type;
         this.code = code;
         this.param = param;
-        this.requestId = header(answer, "Request-Id");
-        this.retryAfter = seconds(header(answer, "Retry-After"));
-        this.shouldRetry = bool(header(answer, "Stripe-Should-Retry"));
-        this.rateLimitedReason = header(answer, "Stripe-Rate-Limited-Reason");
+        this.requestId = header(response, "Request-Id");
+        this.retryAfter = seconds(header(response, "Retry-After"));
+        this.shouldRetry = bool(header(response, "Stripe-Should-Retry"));
+        this.rateLimitedReason = header(response, "Stripe-Rate-Limited-Reason");
     }
 
     /** For an answer that is not a success, whatever its body holds. */
-    static StripeApiException of(String call, Answer answer) {
-        var error = StripeJson.answer(answer.body()).path("error");
-        return new StripeApiException(call, answer, token(error.path("type").asText(null)), token(error.path("code").asText(null)),
+    static StripeApiException of(String call, HttpResponse<byte[]> response) {
+        var error = StripeJson.answer(response.body()).path("error");
+        return new StripeApiException(call, response, token(error.path("type").asText(null)), token(error.path("code").asText(null)),
                 token(error.path("param").asText(null)));
     }
 
     /** For an answer with a status of success and no JSON object. */
-    static StripeApiException notJson(String call, Answer answer) {
-        return new StripeApiException(call, answer, "api_error", "not_json", null);
+    static StripeApiException notJson(String call, HttpResponse<byte[]> response) {
+        return new StripeApiException(call, response, "api_error", "not_json", null);
     }
 
     /** For an answer that did not come in time. Stripe may or may not have done what it was asked. */
-    static StripeApiException timeout(String call, SocketTimeoutException cause) {
+    static StripeApiException timeout(String call, Throwable cause) {
         return new StripeApiException("No answer from Stripe in time to " + call, cause, "timeout");
     }
 
     /** For a connection that could not be made, or broke. In the second case Stripe may have done what it was asked. */
-    static StripeApiException unreachable(String call, IOException cause) {
-        return new StripeApiException("No answer from Stripe to " + call + ": " + cause, cause, "connection_failed");
+    static StripeApiException unreachable(String call, String reason, Throwable cause) {
+        return new StripeApiException("No answer from Stripe to " + call + ": " + reason, cause, "connection_failed");
     }
 
     /** The HTTP status, 0 when there was no answer. */
@@ -131,13 +129,13 @@ public final class StripeApiException extends RuntimeException {
         return getKind().equals(TRANSIENT);
     }
 
-    private static String message(String call, Answer answer, String type, String code, String param) {
-        var message = new StringBuilder("Stripe answered ").append(answer.status()).append(" to ").append(call);
+    private static String message(String call, HttpResponse<byte[]> response, String type, String code, String param) {
+        var message = new StringBuilder("Stripe answered ").append(response.statusCode()).append(" to ").append(call);
         append(message, "type", type);
         append(message, "code", code);
         append(message, "param", param);
-        append(message, "limit", header(answer, "Stripe-Rate-Limited-Reason"));
-        append(message, "request", header(answer, "Request-Id"));
+        append(message, "limit", header(response, "Stripe-Rate-Limited-Reason"));
+        append(message, "request", header(response, "Request-Id"));
         return message.toString();
     }
 
@@ -147,8 +145,8 @@ public final class StripeApiException extends RuntimeException {
         }
     }
 
-    private static String header(Answer answer, String name) {
-        return token(answer.header(name));
+    private static String header(HttpResponse<byte[]> response, String name) {
+        return token(response.headers().firstValue(name).orElse(null));
     }
 
     /** A machine's word, or null: whatever else stands in its place does not belong into a message. */

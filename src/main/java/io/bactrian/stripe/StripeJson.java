@@ -64,8 +64,7 @@ final class StripeJson {
     }
 
     private static JsonNode parse(Message message) {
-        var exchange = message.getExchange();
-        var json = exchange.getContext().getTypeConverter().tryConvertTo(byte[].class, exchange, message.getBody());
+        var json = message.getBody(byte[].class);
         if (json == null) {
             throw new IllegalArgumentException("The body of a message to Stripe must be a Map or a JSON object, and is a "
                     + message.getBody().getClass().getName());

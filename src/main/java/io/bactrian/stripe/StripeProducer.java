@@ -5,7 +5,7 @@ import static com.stripe.net.ApiResource.RequestMethod.GET;
 import com.stripe.exception.StripeException;
 import com.stripe.net.ApiMode;
 import com.stripe.net.StripeRequest;
-import io.bactrian.stripe.StripeTransport.Answer;
+import java.net.http.HttpResponse;
 import java.time.DateTimeException;
 import java.time.Instant;
 import java.time.format.DateTimeFormatter;
@@ -19,10 +19,12 @@ import org.apache.camel.support.DefaultProducer;
 final class StripeProducer extends DefaultProducer {
 
     private final StripeEndpoint endpoint;
+    private final StripeTransport transport;
 
     StripeProducer(StripeEndpoint endpoint) {
         super(endpoint);
         this.endpoint = endpoint;
+        this.transport = StripeTransport.with(endpoint.options().connectTimeout());
     }
 
     @Override
@@ -35,35 +37,26 @@ final class StripeProducer extends DefaultProducer {
         var verb = resource.verb(method);
         var path = resource.path(verb, header(message, StripeHeaders.OBJECT_ID).orElse(null));
         Map<String, Object> parameters = verb.parameters() ? StripeJson.parameters(message) : Map.of();
-        var idempotencyKey = verb.http() == GET ? null : idempotencyKey(message);
+        var idempotencyKey = verb.http() == GET ? null : header(message, StripeHeaders.IDEMPOTENCY_KEY).orElse(null);
 
         var options = endpoint.options();
         var request = StripeRequest.create(verb.http(), options.apiBase() + path, parameters, options.request(idempotencyKey), ApiMode.V1);
         var call = resource.name() + " " + method;
-        var answer = StripeTransport.send(call, request, options.connectTimeout(), options.readTimeout());
-        if (answer.status() / 100 != 2) {
-            throw StripeApiException.of(call, answer);
+        var response = transport.send(call, request, options.readTimeout());
+        if (response.statusCode() / 100 != 2) {
+            throw StripeApiException.of(call, response);
         }
-        var object = StripeJson.answer(answer.body());
-        if (!object.isObject()) {
-            throw StripeApiException.notJson(call, answer);
+        var answer = StripeJson.answer(response.body());
+        if (!answer.isObject()) {
+            throw StripeApiException.notJson(call, response);
         }
-        message.setBody(StripeJson.object(object));
-        setHeaders(message, answer);
+        message.setBody(StripeJson.object(answer));
+        setHeaders(message, response);
     }
 
-    /** The key in the message, or null; Stripe takes up to 255 characters, see https://docs.stripe.com/api/idempotent_requests. */
-    private static String idempotencyKey(Message message) {
-        var key = header(message, StripeHeaders.IDEMPOTENCY_KEY).orElse(null);
-        if (key != null && !key.matches("[ -~]{1,255}")) {
-            throw new IllegalArgumentException("The header " + StripeHeaders.IDEMPOTENCY_KEY + " must hold at most 255 characters, all of them ASCII");
-        }
-        return key;
-    }
-
-    private static void setHeaders(Message message, Answer answer) {
-        var headers = answer.headers();
-        message.setHeader(StripeHeaders.STATUS_CODE, answer.status());
+    private static void setHeaders(Message message, HttpResponse<byte[]> response) {
+        var headers = response.headers();
+        message.setHeader(StripeHeaders.STATUS_CODE, response.statusCode());
         message.setHeader(StripeHeaders.IDEMPOTENT_REPLAYED, headers.firstValue("Idempotent-Replayed").map(Boolean::valueOf).orElse(false));
         headers.firstValue("Request-Id").ifPresent(id -> message.setHeader(StripeHeaders.REQUEST_ID, id));
         headers.firstValue("Date").flatMap(StripeProducer::epochSeconds).ifPresent(date -> message.setHeader(StripeHeaders.DATE, date));

@@ -1,87 +1,87 @@
 package io.bactrian.stripe;
 
 import com.stripe.Stripe;
-import com.stripe.net.HttpHeaders;
 import com.stripe.net.StripeRequest;
 import java.io.IOException;
-import java.net.HttpURLConnection;
-import java.net.SocketTimeoutException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.net.http.HttpTimeoutException;
 import java.time.Duration;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 
 /**
- * Sends stripe-java's requests and hands back whatever comes, error or not.
- *
- * <p>It stands in for stripe-java's own HTTP client, which follows a redirect (a write becomes a read of somewhere else) and hides the
- * headers of an error that is not JSON. Like that one it is built on HttpURLConnection: when a connection breaks before any answer, Java sends
- * the request once more by itself, under the same idempotency key, so that a connection which the server closed while it was idle is no error.
- *
- * <p>java.net.http.HttpClient (JDK 17), measured beside it on two cores, costs a new thread for each call that has a time limit for its
- * body, and now and then breaks a connection that it has just taken from its pool.
+ * Sends stripe-java's requests with the JDK's HTTP client rather than stripe-java's own, which is built on HttpURLConnection: that one
+ * keeps at most five idle connections for the whole process, repeats a POST by itself when a connection breaks, and follows redirects.
  */
 final class StripeTransport {
 
-    /** An answer of any status. */
-    record Answer(int status, HttpHeaders headers, byte[] body) {
-
-        /** A header's first value, or null. */
-        String header(String name) {
-            return headers.firstValue(name).orElse(null);
-        }
-    }
-
+    private static final Map<Duration, StripeTransport> SHARED = new ConcurrentHashMap<>();
     private static final String USER_AGENT = "Bactrian stripe-java/" + Stripe.VERSION;
 
-    static {
-        // Java keeps five idle connections for each host, for five seconds, unless it is told otherwise before its first request.
-        setUnlessSet("http.maxConnections", "64");
-        setUnlessSet("http.keepAlive.time.server", "30");
+    private final Duration connectTimeout;
+    private final HttpClient client;
+
+    private StripeTransport(Duration connectTimeout) {
+        this.connectTimeout = connectTimeout;
+        this.client = HttpClient.newBuilder()
+                .version(HttpClient.Version.HTTP_1_1)
+                .followRedirects(HttpClient.Redirect.NEVER)
+                .connectTimeout(connectTimeout)
+                .build();
     }
 
-    private StripeTransport() {
+    /** The connection pool for all endpoints with this connect timeout, the one setting that belongs to a client and not to a request. */
+    static StripeTransport with(Duration connectTimeout) {
+        return SHARED.computeIfAbsent(connectTimeout, StripeTransport::new);
     }
 
     /**
-     * Sends one request and waits for the answer.
+     * Sends a request and waits for the whole answer, of whatever status.
      *
-     * @param call           what is being done, for an error's message
-     * @param connectTimeout how long to wait for a connection
-     * @param readTimeout    how long the server may be silent
+     * @param call        what is being done, for an error's message
+     * @param readTimeout how long the answer may take once connected
      * @throws StripeApiException with status 0 when there is no answer
      */
-    static Answer send(String call, StripeRequest request, Duration connectTimeout, Duration readTimeout) {
+    HttpResponse<byte[]> send(String call, StripeRequest request, Duration readTimeout) {
+        var answer = client.sendAsync(httpRequest(request), BodyHandlers.ofByteArray());
         try {
-            var connection = (HttpURLConnection) request.url().openConnection();
-            connection.setConnectTimeout(Math.toIntExact(connectTimeout.toMillis()));
-            connection.setReadTimeout(Math.toIntExact(readTimeout.toMillis()));
-            connection.setInstanceFollowRedirects(false);
-            connection.setUseCaches(false);
-            connection.setRequestMethod(request.method().name());
-            connection.setRequestProperty("User-Agent", USER_AGENT);
-            request.headers().map().forEach((name, values) -> connection.setRequestProperty(name, String.join(",", values)));
-            if (request.content() != null) {
-                connection.setDoOutput(true);
-                try (var out = connection.getOutputStream()) {
-                    out.write(request.content().byteArrayContent());
-                }
-            }
-            var status = connection.getResponseCode();
-            return new Answer(status, HttpHeaders.of(connection.getHeaderFields()), body(connection, status));
-        } catch (SocketTimeoutException e) {
+            return answer.get(connectTimeout.plus(readTimeout).toMillis(), TimeUnit.MILLISECONDS);
+        } catch (TimeoutException e) {
+            answer.cancel(true);
             throw StripeApiException.timeout(call, e);
-        } catch (IOException e) {
-            throw StripeApiException.unreachable(call, e);
+        } catch (InterruptedException e) {
+            answer.cancel(true);
+            Thread.currentThread().interrupt();
+            throw StripeApiException.unreachable(call, "interrupted", e);
+        } catch (ExecutionException e) {
+            throw noAnswer(call, e.getCause());
         }
     }
 
-    private static void setUnlessSet(String property, String value) {
-        if (System.getProperty(property) == null) {
-            System.setProperty(property, value);
-        }
+    private static HttpRequest httpRequest(StripeRequest request) {
+        var builder = HttpRequest.newBuilder(URI.create(request.url().toString())).header("User-Agent", USER_AGENT);
+        request.headers().map().forEach((name, values) -> values.forEach(value -> builder.header(name, value)));
+        var content = request.content();
+        return builder
+                .method(request.method().name(), content == null ? BodyPublishers.noBody() : BodyPublishers.ofByteArray(content.byteArrayContent()))
+                .build();
     }
 
-    private static byte[] body(HttpURLConnection connection, int status) throws IOException {
-        try (var in = status < 400 ? connection.getInputStream() : connection.getErrorStream()) {
-            return in == null ? new byte[0] : in.readAllBytes();
+    private static RuntimeException noAnswer(String call, Throwable cause) {
+        if (cause instanceof HttpTimeoutException) {
+            return StripeApiException.timeout(call, cause);
         }
+        if (cause instanceof IOException) {
+            return StripeApiException.unreachable(call, cause.getClass().getSimpleName(), cause);
+        }
+        throw new IllegalStateException("The request of " + call + " could not be sent", cause);
     }
 }

@@ -34,7 +34,7 @@ public final class SandboxKafka implements AutoCloseable {
         this.port = port;
         Files.createDirectories(directory);
         if (!Ports.isFree(port)) {
-            throw new PortTakenException(port);
+            throw new IOException("port " + port + " is taken");
         }
         format();
         start();

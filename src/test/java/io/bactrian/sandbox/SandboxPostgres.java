@@ -45,7 +45,7 @@ public final class SandboxPostgres implements AutoCloseable {
         removeUnfinishedDatabase();
         stopLeftOver();
         if (!Ports.isFree(port)) {
-            throw new PortTakenException(port);
+            throw new IOException("port " + port + " is taken");
         }
         server = launch();
         guard = guard();
@@ -79,11 +79,6 @@ public final class SandboxPostgres implements AutoCloseable {
     /** The address of the database {@value #NAME}, without user and password. */
     public String jdbcUrl() {
         return jdbcUrl(NAME);
-    }
-
-    /** The address of the database {@value #NAME} as psql takes it, with user and password. */
-    public String address() {
-        return "postgresql://" + NAME + ":" + NAME + "@" + HOST + ":" + port + "/" + NAME;
     }
 
     /** The address of another database of this server, without user and password. */

@@ -44,11 +44,6 @@ final class RecordingServer implements AutoCloseable {
         void to(HttpExchange exchange) throws IOException;
     }
 
-    static {
-        // Or a small answer waits 40 ms for the client's acknowledgement of its headers.
-        System.setProperty("sun.net.httpserver.nodelay", "true");
-    }
-
     private final HttpServer server;
     private final ExecutorService threads = Executors.newCachedThreadPool();
     private final List<Request> requests = Collections.synchronizedList(new ArrayList<>());
@@ -78,12 +73,6 @@ final class RecordingServer implements AutoCloseable {
             exchange.getResponseBody().write(bytes);
             exchange.close();
         };
-    }
-
-    /** Forgets the requests so far, and answers {@code {}} again. */
-    void reset() {
-        requests.clear();
-        answers(200, "{}");
     }
 
     void answers(Answer answer) {

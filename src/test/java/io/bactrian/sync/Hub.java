@@ -1,0 +1,66 @@
+package io.bactrian.sync;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.sql.SQLException;
+
+/** The SQL functions of one sync as its routes call them: customers with a system named stripe. */
+final class Hub {
+
+    static final ObjectMapper JSON = new ObjectMapper();
+    static final String FIELDS = "{" + String.join(",", ModelRemote.FIELDS) + "}";
+
+    /** What {@code sync.claim} answered. */
+    record Claim(String recordId, String action, Long token, String externalId, String keyPrefix, ObjectNode record, ObjectNode base) {
+    }
+
+    final Sql sql;
+    String policy = "newest";
+
+    Hub(Sql sql) {
+        this.sql = sql;
+    }
+
+    Claim claim(String recordId) throws SQLException {
+        var row = sql.row("select * from sync.claim('stripe', 'customers', ?, ?::text[], '1 hour')", recordId, FIELDS);
+        return new Claim(recordId, (String) row.get("action"), (Long) row.get("token"), (String) row.get("external_id"),
+                (String) row.get("key_prefix"), object(row.get("record")), object(row.get("base")));
+    }
+
+    String settle(Claim claim, ModelRemote.Answer answer) throws SQLException {
+        return sql.text("select sync.settle('stripe', 'customers', ?, ?, ?, ?::jsonb, to_timestamp(?::float8), ?, ?::text[], ?)",
+                claim.recordId, claim.token, answer.id(), text(answer.state()), answer.at(), answer.replayed(), FIELDS, policy);
+    }
+
+    /** A call that failed: refused for good, or with an outcome that nobody knows. */
+    String fail(Claim claim, boolean refused) throws SQLException {
+        return sql.text("select sync.fail('stripe', 'customers', ?, ?, ?, 'test', 'a test made it fail', null, null)",
+                claim.recordId, claim.token, refused);
+    }
+
+    String apply(ModelRemote.Event event) throws SQLException {
+        var json = JSON.createObjectNode();
+        json.put("id", event.id());
+        json.put("type", "customer." + event.type());
+        json.put("at", event.at());
+        json.put("key", event.key());
+        json.put("external_id", event.thing().id());
+        json.put("hub_id", event.thing().hubId());
+        json.put("deleted", event.type().equals("deleted"));
+        return sql.text("select sync.apply_inbound('stripe', 'customers', ?, ?, ?, null, ?::text[], ?)",
+                json.toString(), text(event.thing().state()), text(event.previous()), FIELDS, policy);
+    }
+
+    static ObjectNode object(Object json) {
+        try {
+            return json == null ? null : (ObjectNode) JSON.readTree(json.toString());
+        } catch (JsonProcessingException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    private static String text(ObjectNode node) {
+        return node == null ? null : node.toString();
+    }
+}
