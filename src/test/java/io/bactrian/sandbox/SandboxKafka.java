@@ -48,7 +48,7 @@ public final class SandboxKafka implements AutoCloseable {
      * @throws IOException when it cannot be started: the port is taken, the directory cannot be written, …
      */
     public static SandboxKafka start(Path directory, int port) throws IOException {
-        return new SandboxKafka(directory.toAbsolutePath(), false, port == 0 ? Ports.free() : port);
+        return new SandboxKafka(directory.toAbsolutePath().normalize(), false, port == 0 ? Ports.free() : port);
     }
 
     /** Starts a broker on a free port whose data are deleted when it is closed. */

@@ -99,16 +99,19 @@ final class SandboxParts implements AutoCloseable {
         if (!Ports.isFree(port)) {
             throw new PortTakenException(port);
         }
-        var secret = settings.get("stripe.webhook-secret", WEBHOOK_SECRET);
+        boolean ourSecret = settings.isEmpty("stripe.webhook-secret");
+        var secret = ourSecret ? WEBHOOK_SECRET : settings.get("stripe.webhook-secret");
         stripe = StripeSimulator.start(StripeSimulator.Options.inMemory()
                 .withPort(port)
                 .withStateDir(directory.resolve("stripe"))
                 .withApiKey(API_KEY)
                 .withWebhookSecret(secret)
-                .withWebhookUrl("http://127.0.0.1:" + settings.get("http.port") + "/webhooks/stripe"));
+                .withWebhookUrl("http://127.0.0.1:" + settings.port("http.port", 8080) + "/webhooks/stripe"));
         settings.set("stripe.api-key", API_KEY);
         settings.set("stripe.api-base", stripe.baseUrl().toString());
-        settings.set("stripe.webhook-secret", secret);
+        if (ourSecret) {
+            settings.set("stripe.webhook-secret", secret);
+        }
     }
 
     /** Where our Stripe simulator's page is; null when there is none. */

@@ -60,7 +60,7 @@ public final class SandboxPostgres implements AutoCloseable {
      * @throws IOException when it cannot be started: the port is taken, the directory is in use or cannot be written, …
      */
     public static SandboxPostgres start(Path directory, int port) throws IOException {
-        return new SandboxPostgres(directory.toAbsolutePath(), false, port == 0 ? Ports.free() : port);
+        return new SandboxPostgres(directory.toAbsolutePath().normalize(), false, port == 0 ? Ports.free() : port);
     }
 
     /** Starts a server on a free port whose data are deleted when it is closed. */

@@ -32,8 +32,15 @@ final class SandboxSettings {
         return get(name).isEmpty();
     }
 
-    /** Gives a setting to the application, which reads it as a system property. */
-    void set(String name, String value) {
+    /**
+     * Gives a setting to the application, which reads it as a system property.
+     *
+     * @throws IOException when the application would not see it, because an environment variable wins
+     */
+    void set(String name, String value) throws IOException {
+        if (System.getenv(environmentName(name)) != null) {
+            throw new IOException(environmentName(name) + " is set in the environment, where it wins over the sandbox; unset it");
+        }
         System.setProperty(name, value);
     }
 
@@ -42,9 +49,17 @@ final class SandboxSettings {
         return isEmpty(name) ? otherwise : get(name);
     }
 
-    /** A port of the sandbox's own, which has a default. */
-    int port(String name, int otherwise) {
-        return Integer.parseInt(get(name, Integer.toString(otherwise)));
+    /**
+     * The setting of a port, which has a default.
+     *
+     * @throws IOException when it is no number from 1 to 65535
+     */
+    int port(String name, int otherwise) throws IOException {
+        var value = get(name, Integer.toString(otherwise));
+        if (value.matches("[0-9]{1,5}") && Integer.parseInt(value) > 0 && Integer.parseInt(value) <= 65_535) {
+            return Integer.parseInt(value);
+        }
+        throw new IOException(name + " is '" + value + "'; it must be a port, a number from 1 to 65535");
     }
 
     private static String environmentName(String name) {
