@@ -11,6 +11,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.NavigableMap;
 import java.util.Set;
@@ -43,9 +44,11 @@ final class Account implements Closeable {
     private final Map<String, Stored> byId = new HashMap<>();
     private final Map<Resource, NavigableMap<Long, Stored>> bySequence = new HashMap<>();
     private final Map<String, Set<String>> owed = new HashMap<>();
+    private final Map<Resource, Integer> tombstones = new HashMap<>();
     private final Set<String> givenUp = new HashSet<>();
     private Courier courier = (endpoint, event) -> { };
     private long sequence;
+    private long version;
 
     /**
      * @param journal where commits go, or null to keep them in memory only
@@ -138,19 +141,25 @@ final class Account implements Closeable {
      * @throws ApiError 404 when there is none
      */
     synchronized byte[] show(Resource resource, String id) {
-        var stored = byId.get(id);
-        if (stored == null || stored.resource() != resource) {
-            throw ApiError.missing(404, resource.object(), id, "id");
-        }
-        return show(stored);
+        return show(stored(resource, id));
+    }
+
+    /**
+     * A copy of an object or tombstone, whole.
+     *
+     * @throws ApiError 404 when there is none
+     */
+    synchronized ObjectNode find(Resource resource, String id) {
+        return Json.object(stored(resource, id).json());
     }
 
     synchronized Collection<String> idsWhere(Resource resource, String field, String value) {
         return bySequence.get(resource).values().stream().filter(stored -> !stored.deleted() && value.equals(stored.keys().get(field))).map(Stored::id).toList();
     }
 
+    /** How many objects there are, deleted ones not counted. */
     synchronized int count(Resource resource) {
-        return (int) bySequence.get(resource).values().stream().filter(stored -> !stored.deleted()).count();
+        return bySequence.get(resource).size() - tombstones.getOrDefault(resource, 0);
     }
 
     /** Whether every endpoint that was to get an event has it. */
@@ -164,9 +173,12 @@ final class Account implements Closeable {
      * @param where the filters' values by parameter name, {@code created} among them
      * @param after the id to start behind, or null
      * @param before the id to end before, or null
-     * @throws ApiError 400 when a cursor names no object
+     * @throws ApiError 400 when a cursor names no object, or both are there
      */
     synchronized Page list(Resource resource, ObjectNode where, int limit, String after, String before) {
+        if (after != null && before != null) {
+            throw ApiError.invalid(null, "Send starting_after or ending_before, not both.", "ending_before");
+        }
         var all = bySequence.get(resource);
         var range = before != null ? all.tailMap(cursor(resource, before, "ending_before"), false)
                 : after != null ? all.headMap(cursor(resource, after, "starting_after"), false).descendingMap() : all.descendingMap();
@@ -187,11 +199,43 @@ final class Account implements Closeable {
         return new Page(items, more);
     }
 
+    /**
+     * A page of the objects that have a text in one of some fields, in any case, newest first. Reads without holding the lock.
+     */
+    Page search(Resource resource, String text, List<String> fields, int limit, int offset) {
+        List<Stored> all;
+        synchronized (this) {
+            all = List.copyOf(bySequence.get(resource).descendingMap().values());
+        }
+        var wanted = text.toLowerCase(Locale.ROOT);
+        var found = all.stream().filter(stored -> !stored.deleted() && (wanted.isEmpty() || has(stored, wanted, fields)))
+                .skip(offset).limit(limit + 1L).map(Stored::json).toList();
+        return new Page(found.subList(0, Math.min(limit, found.size())), found.size() > limit);
+    }
+
+    private static boolean has(Stored stored, String wanted, List<String> fields) {
+        var object = Json.object(stored.json());
+        return fields.stream().map(field -> Json.text(object, field)).anyMatch(value -> value != null && value.toLowerCase(Locale.ROOT).contains(wanted));
+    }
+
+    /** Grows with each commit. */
+    synchronized long version() {
+        return version;
+    }
+
     @Override
     public synchronized void close() throws IOException {
         if (journal != null) {
             journal.close();
         }
+    }
+
+    private Stored stored(Resource resource, String id) {
+        var stored = byId.get(id);
+        if (stored == null || stored.resource() != resource) {
+            throw ApiError.missing(404, resource.object(), id, "id");
+        }
+        return stored;
     }
 
     private long cursor(Resource resource, String id, String param) {
@@ -216,10 +260,8 @@ final class Account implements Closeable {
         if (stored.resource() == Resources.EVENTS) {
             return Json.bytes(Json.object(stored.json()).put("pending_webhooks", owed.getOrDefault(stored.id(), Set.of()).size()));
         }
-        if (stored.resource() == Resources.WEBHOOK_ENDPOINTS) {
-            return Json.bytes(Json.object(stored.json()).without("secret"));
-        }
-        return stored.json();
+        var view = stored.resource().view();
+        return view == null || stored.deleted() ? stored.json() : Json.bytes(view.apply(Json.object(stored.json())));
     }
 
     private void write(Commit commit) {
@@ -232,8 +274,12 @@ final class Account implements Closeable {
     }
 
     private void apply(Commit commit) {
+        version++;
         for (var put : commit.puts()) {
             byId.put(put.id(), put);
+            if (put.deleted()) {
+                tombstones.merge(put.resource(), 1, Integer::sum);
+            }
             bySequence.get(put.resource()).put(put.sequence(), put);
             sequence = Math.max(sequence, put.sequence());
             if (put.resource() == Resources.WEBHOOK_ENDPOINTS) {

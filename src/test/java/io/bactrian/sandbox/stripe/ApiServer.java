@@ -9,6 +9,8 @@ import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * {@code /v1/…} over HTTP: API key, faults, idempotency keys, headers.
@@ -17,6 +19,8 @@ import java.util.Map;
  * is then answered with, be it an error, is kept under the key in the same commit as the call's effect.
  */
 final class ApiServer {
+
+    private static final Logger LOG = LoggerFactory.getLogger(ApiServer.class);
 
     private final Vertx vertx;
     private final Account account;
@@ -53,11 +57,25 @@ final class ApiServer {
             this.request = request;
             this.method = request.method().name();
             this.path = request.path();
-            this.sentKey = request.getHeader("Idempotency-Key");
+            this.sentKey = emptyToNull(request.getHeader("Idempotency-Key"));
             this.key = method.equals("POST") ? sentKey : null;
         }
 
         void start(Buffer body) {
+            carefully(() -> receive(body));
+        }
+
+        /** Answers even when the simulator itself has a defect, instead of leaving the caller to its time-out. */
+        private void carefully(Runnable step) {
+            try {
+                step.run();
+            } catch (RuntimeException e) {
+                LOG.error("The Stripe simulator failed at {} {} ({})", method, path, requestId, e);
+                answer(Answer.error(new ApiError(500, "api_error", null, "The simulator failed: " + e, null), requestId), false);
+            }
+        }
+
+        private void receive(Buffer body) {
             Answer replay;
             try {
                 params = decode(body);
@@ -76,7 +94,7 @@ final class ApiServer {
             if (replay != null) {
                 answer(replay, true);
             } else if (latency > 0) {
-                vertx.setTimer(latency, timer -> finish());
+                vertx.setTimer(latency, timer -> carefully(this::finish));
             } else {
                 finish();
             }
@@ -163,6 +181,10 @@ final class ApiServer {
                 headers.add("Idempotent-Replayed", "true").add("Original-Request", answer.requestId());
             }
             request.response().end(Buffer.buffer(answer.body()));
+        }
+
+        private static String emptyToNull(String text) {
+            return text == null || text.isEmpty() ? null : text;
         }
 
         private void drop(int status) {

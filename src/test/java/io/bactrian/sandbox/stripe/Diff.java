@@ -1,10 +1,16 @@
 package io.bactrian.sandbox.stripe;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.Comparator;
 
 /** {@code previous_attributes} of an event: the old values of what changed. */
 final class Diff {
+
+    /** A number just set and the same number read back may be of different Java types. */
+    private static final Comparator<JsonNode> BY_VALUE = (a, b) ->
+            a.isNumber() && b.isNumber() ? a.decimalValue().compareTo(b.decimalValue()) : a.equals(b) ? 0 : 1;
 
     private Diff() {
     }
@@ -24,7 +30,7 @@ final class Diff {
                 if (!inner.isEmpty()) {
                     previous.set(name, inner);
                 }
-            } else if (!old.equals(now)) {
+            } else if (now == null || !old.equals(BY_VALUE, now)) {
                 previous.set(name, old);
             }
         });

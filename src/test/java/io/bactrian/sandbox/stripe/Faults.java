@@ -48,7 +48,7 @@ public final class Faults {
         requestsPerSecond = 0;
         webhookDelayMinMs = 0;
         webhookDelayMaxMs = 0;
-        return seed(System.nanoTime());
+        return seed(Math.floorMod(System.nanoTime(), 1_000_000L));
     }
 
     /** Seeds all randomness from here on. */

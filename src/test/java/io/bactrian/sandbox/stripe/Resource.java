@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 
 /**
  * What the simulator knows of one kind of object: everything that its calls share is done from this description.
@@ -20,13 +21,20 @@ import java.util.function.Supplier;
  * @param events the second halves of the event types that it sends by itself: {@code created}, {@code updated}, {@code deleted}
  * @param tombstone whether a deleted one can still be read, as {@code {id, object, deleted: true}}
  * @param lifecycle what is particular to it
+ * @param view how an object is shown, where that is less than what is kept; otherwise null
  * @param actions further calls on one object, {@code POST /v1/invoices/in_1/pay}, by name
  */
 record Resource(String path, String object, Supplier<String> ids, ObjectNode template, Params params, List<Filter> filters, Set<Verb> verbs,
-        Set<String> events, boolean tombstone, Lifecycle lifecycle, Map<String, Action> actions) {
+        Set<String> events, boolean tombstone, Lifecycle lifecycle, UnaryOperator<ObjectNode> view,
+        Map<String, Action> actions) {
 
     Resource {
         params = params.and(Param.EXPAND);
+    }
+
+    /** An object as calls and events show it. */
+    ObjectNode shown(ObjectNode object) {
+        return view == null ? object : view.apply(object);
     }
 
     enum Verb { CREATE, UPDATE, DELETE }
@@ -49,9 +57,9 @@ record Resource(String path, String object, Supplier<String> ids, ObjectNode tem
             params = params.and(Param.EXPAND);
         }
 
-        /** Changes the object, which the caller saves. */
+        /** Changes the object, which the caller saves, and returns the second halves of the event types to send then. */
         interface Effect {
-            void run(Transaction tx, ObjectNode object, ObjectNode values);
+            List<String> run(Transaction tx, ObjectNode object, ObjectNode values);
         }
     }
 

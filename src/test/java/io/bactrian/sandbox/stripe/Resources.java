@@ -70,7 +70,7 @@ final class Resources {
                         customer.put("invoice_prefix", Ids.shortId("").substring(0, 8).toUpperCase(java.util.Locale.ROOT));
                     }
                 }
-            }, Map.of());
+            }, null, Map.of());
 
     static final Resource PRODUCTS = new Resource("products", "product", () -> Ids.shortId("prod_"), template("product"),
             new Params(
@@ -100,7 +100,7 @@ final class Resources {
 
                 @Override
                 public void update(Transaction tx, ObjectNode product, ObjectNode values) {
-                    if (!product.equals(tx.find(Json.text(product, "id")))) {
+                    if (!Diff.previous(tx.find(Json.text(product, "id")), product).isEmpty()) {
                         product.put("updated", tx.now);
                     }
                 }
@@ -111,7 +111,7 @@ final class Resources {
                         throw ApiError.invalid(null, "This product cannot be deleted because it has prices: archive it with active=false", "id");
                     }
                 }
-            }, Map.of());
+            }, null, Map.of());
 
     static final Resource PRICES = new Resource("prices", "price", () -> Ids.longId("price_"), template("price"),
             new Params(
@@ -131,12 +131,12 @@ final class Resources {
                     param("unit_amount_decimal", Type.decimal()).createOnly()),
             List.of(Filter.equal("active", bool()), Filter.equal("currency", currency()), Filter.equal("product", text(LONG_TEXT)),
                     Filter.equal("lookup_keys", new Type.Items(text(200)), "lookup_key"), Filter.equal("type", choice("one_time", "recurring"))),
-            EnumSet.of(Verb.CREATE, Verb.UPDATE), ALL_EVENTS, false, new Prices(), Map.of());
+            EnumSet.of(Verb.CREATE, Verb.UPDATE), ALL_EVENTS, false, new Prices(), null, Map.of());
 
     static final Resource EVENTS = new Resource("events", "event", () -> Ids.longId("evt_"), null, new Params(),
             List.of(Filter.equal("type", text(LONG_TEXT)), Filter.equal("types", new Type.Items(text(LONG_TEXT)), "type"),
                     new Filter(param("delivery_success", bool()), "id", (account, id, wanted) -> account.delivered(id) == wanted.asBoolean())),
-            EnumSet.noneOf(Verb.class), Set.of(), false, new Lifecycle() { }, Map.of());
+            EnumSet.noneOf(Verb.class), Set.of(), false, new Lifecycle() { }, null, Map.of());
 
     static final Resource WEBHOOK_ENDPOINTS = new Resource("webhook_endpoints", "webhook_endpoint", () -> Ids.longId("we_"), template("webhook_endpoint"),
             new Params(
@@ -158,9 +158,46 @@ final class Resources {
                         endpoint.put("status", values.get("disabled").asBoolean() ? "disabled" : "enabled");
                     }
                 }
-            }, Map.of());
+            }, endpoint -> endpoint.without("secret"), Map.of());
 
-    static final List<Resource> ALL = List.of(CUSTOMERS, PRODUCTS, PRICES, EVENTS, WEBHOOK_ENDPOINTS);
+    static final Resource INVOICE_ITEMS = new Resource("invoiceitems", "invoiceitem", () -> Ids.longId("ii_"), template("invoiceitem"),
+            new Params(
+                    param("amount", integer()),
+                    param("currency", currency()).createOnly(),
+                    param("customer", new Type.Reference("customer")).mandatory().createOnly(),
+                    param("description", text(500)).clearable(),
+                    param("discountable", bool()),
+                    param("invoice", new Type.Reference("invoice")).createOnly(),
+                    METADATA,
+                    param("period", new Type.Hash(new Params(param("end", Type.timestamp()).mandatory(), param("start", Type.timestamp()).mandatory()))),
+                    param("pricing", new Type.Hash(new Params(param("price", text(LONG_TEXT)).mandatory()))).steering(),
+                    param("quantity", integer(0, 1_000_000_000)),
+                    param("unit_amount_decimal", Type.decimal()).steering()),
+            List.of(Filter.equal("customer", text(LONG_TEXT)), Filter.equal("invoice", text(LONG_TEXT)),
+                    new Filter(param("pending", bool()), "invoice", (account, invoice, wanted) -> (invoice == null) == wanted.asBoolean())),
+            EnumSet.allOf(Verb.class), Set.of("created", "deleted"), false, new InvoiceItems(), null, Map.of());
+
+    static final Resource INVOICES = new Resource("invoices", "invoice", () -> Ids.longId("in_"), template("invoice"),
+            new Params(
+                    param("auto_advance", bool()),
+                    param("collection_method", choice("charge_automatically", "send_invoice")),
+                    param("currency", currency()).createOnly(),
+                    param("custom_fields", new Type.Items(new Type.Hash(new Params(param("name", text(40)).mandatory(), param("value", text(140)).mandatory())))).clearable(),
+                    param("customer", new Type.Reference("customer")).mandatory().createOnly(),
+                    param("days_until_due", integer(0, 36_500)).steering(),
+                    param("description", text(LONG_TEXT)).clearable(),
+                    param("due_date", Type.timestamp()),
+                    param("effective_at", Type.timestamp()).clearable(),
+                    param("footer", text(LONG_TEXT)).clearable(),
+                    METADATA,
+                    param("number", text(26)).clearable(),
+                    param("pending_invoice_items_behavior", choice("exclude", "include")).createOnly().steering(),
+                    param("statement_descriptor", text(22)).clearable()),
+            List.of(Filter.equal("customer", text(LONG_TEXT)), Filter.equal("status", choice("draft", "open", "paid", "uncollectible", "void")),
+                    Filter.equal("collection_method", choice("charge_automatically", "send_invoice"))),
+            EnumSet.allOf(Verb.class), ALL_EVENTS, false, new Invoices(), Invoices::shown, Invoices.ACTIONS);
+
+    static final List<Resource> ALL = List.of(CUSTOMERS, PRODUCTS, PRICES, INVOICE_ITEMS, INVOICES, EVENTS, WEBHOOK_ENDPOINTS);
 
     private static final Map<String, Resource> BY_PATH = ALL.stream().collect(Collectors.toMap(Resource::path, Function.identity()));
     private static final Map<String, Resource> BY_OBJECT = ALL.stream().collect(Collectors.toMap(Resource::object, Function.identity()));
@@ -178,7 +215,7 @@ final class Resources {
         return BY_OBJECT.get(object);
     }
 
-    private static ObjectNode template(String object) {
+    static ObjectNode template(String object) {
         return (ObjectNode) TEMPLATES.required(object);
     }
 

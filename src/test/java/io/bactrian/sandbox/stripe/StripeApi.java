@@ -18,6 +18,10 @@ final class StripeApi {
             Param.param("ending_before", Type.text(Resources.LONG_TEXT)),
             Param.param("created", new Range()),
             Param.EXPAND);
+    private static final Params LINES = new Params(
+            Param.param("limit", Type.integer(1, 100)),
+            Param.param("starting_after", Type.text(Resources.LONG_TEXT)),
+            Param.EXPAND);
     private static final Params NONE = new Params();
     private static final Params RETRIEVE = new Params(Param.EXPAND);
 
@@ -42,12 +46,13 @@ final class StripeApi {
             throw unknownPath(method, path);
         }
         return switch (method + " " + parts.size()) {
-            case "GET 1" -> list(resource, params);
-            case "GET 2" -> retrieve(resource, parts.get(1), params);
-            case "POST 1" -> expand(create(tx, allowed(resource, Verb.CREATE, method, path), params), params);
-            case "POST 2" -> expand(update(tx, allowed(resource, Verb.UPDATE, method, path), parts.get(1), params), params);
+            case "GET 1" -> list(tx, resource, params);
+            case "GET 2" -> retrieve(tx, resource, parts.get(1), params);
+            case "GET 3" -> sublist(resource, parts.get(1), parts.get(2), params, path);
+            case "POST 1" -> expand(tx, create(tx, allowed(resource, Verb.CREATE, method, path), params), params);
+            case "POST 2" -> expand(tx, update(tx, allowed(resource, Verb.UPDATE, method, path), parts.get(1), params), params);
             case "DELETE 2" -> delete(tx, allowed(resource, Verb.DELETE, method, path), parts.get(1), params);
-            case "POST 3" -> expand(act(tx, resource, parts.get(1), parts.get(2), params, method, path), params);
+            case "POST 3" -> expand(tx, act(tx, resource, parts.get(1), parts.get(2), params, method, path), params);
             default -> throw unknownPath(method, path);
         };
     }
@@ -62,7 +67,9 @@ final class StripeApi {
         if (tx.find(Json.text(object, "id")) != null) {
             throw ApiError.invalid("resource_already_exists", "An object with the id " + Json.text(object, "id") + " exists already.", "id");
         }
-        return tx.create(resource, object);
+        var secret = object.get("secret");
+        var shown = resource.shown(tx.create(resource, object).deepCopy());
+        return secret == null ? shown : shown.set("secret", secret);
     }
 
     private ObjectNode update(Transaction tx, Resource resource, String id, Map<String, Object> params) {
@@ -71,7 +78,7 @@ final class StripeApi {
         resource.params().apply("", values, object);
         checkReferences(tx, resource.params(), values);
         resource.lifecycle().update(tx, object, values);
-        return tx.update(resource, object);
+        return resource.shown(tx.update(resource, object).deepCopy());
     }
 
     private byte[] delete(Transaction tx, Resource resource, String id, Map<String, Object> params) {
@@ -89,25 +96,22 @@ final class StripeApi {
         }
         var object = tx.get(resource, id);
         var values = action.params().read("", params, true);
-        action.effect().run(tx, object, values);
-        return tx.update(resource, object);
+        var announcements = action.effect().run(tx, object, values);
+        tx.update(resource, object);
+        announcements.forEach(what -> tx.event(resource, what, object));
+        return resource.shown(object.deepCopy());
     }
 
-    private byte[] retrieve(Resource resource, String id, Map<String, Object> params) {
+    private byte[] retrieve(Transaction tx, Resource resource, String id, Map<String, Object> params) {
         RETRIEVE.read("", params, true);
         var json = account.show(resource, id);
-        return params.isEmpty() ? json : expand(Json.object(json), params);
+        return params.isEmpty() ? json : expand(tx, Json.object(json), params);
     }
 
-    private byte[] list(Resource resource, Map<String, Object> params) {
+    private byte[] list(Transaction tx, Resource resource, Map<String, Object> params) {
         var filters = resource.filters().stream().map(Resource.Filter::param).toArray(Param[]::new);
         var values = LIST.and(filters).read("", params, true);
-        var after = Json.text(values, "starting_after");
-        var before = Json.text(values, "ending_before");
-        if (after != null && before != null) {
-            throw ApiError.invalid(null, "Send starting_after or ending_before, not both.", "ending_before");
-        }
-        var page = account.list(resource, values, values.path("limit").asInt(10), after, before);
+        var page = account.list(resource, values, values.path("limit").asInt(10), Json.text(values, "starting_after"), Json.text(values, "ending_before"));
         var out = new ByteArrayOutputStream(page.items().size() * 1500 + 100);
         out.writeBytes("{\"object\":\"list\",\"data\":[".getBytes(StandardCharsets.US_ASCII));
         for (var i = 0; i < page.items().size(); i++) {
@@ -117,34 +121,56 @@ final class StripeApi {
             out.writeBytes(page.items().get(i));
         }
         out.writeBytes(("],\"has_more\":" + page.more() + ",\"url\":\"/v1/" + resource.path() + "\"}").getBytes(StandardCharsets.US_ASCII));
-        return values.has("expand") ? expand(Json.object(out.toByteArray()), params) : out.toByteArray();
+        return values.has("expand") ? expand(tx, Json.object(out.toByteArray()), params) : out.toByteArray();
+    }
+
+    /** A list within an object, {@code /v1/invoices/in_1/lines}. */
+    private byte[] sublist(Resource resource, String id, String field, Map<String, Object> params, String path) {
+        var values = LINES.read("", params, true);
+        var list = account.find(resource, id).path(field);
+        if (!"list".equals(Json.text(list, "object"))) {
+            throw unknownPath("GET", path);
+        }
+        var page = Json.MAPPER.createObjectNode().put("object", "list");
+        var data = page.putArray("data");
+        var limit = values.path("limit").asInt(10);
+        var after = Json.text(values, "starting_after");
+        var skipping = after != null;
+        var more = false;
+        for (var item : list.path("data")) {
+            if (skipping) {
+                skipping = !after.equals(Json.text(item, "id"));
+            } else if (data.size() < limit) {
+                data.add(item);
+            } else {
+                more = true;
+            }
+        }
+        return Json.bytes(page.put("has_more", more).put("url", path));
     }
 
     /** Replaces the ids at the paths that {@code expand[]} names by their objects; {@code data.customer} goes into each item of a list. */
-    private byte[] expand(ObjectNode object, Map<String, Object> params) {
+    private byte[] expand(Transaction tx, ObjectNode object, Map<String, Object> params) {
         if (params.get("expand") instanceof Map<?, ?> paths) {
-            var whole = object.deepCopy();
-            paths.values().forEach(path -> expand(whole, List.of(path.toString().split("\\."))));
-            return Json.bytes(whole);
+            paths.values().forEach(path -> expand(tx, object, path.toString(), path.toString()));
         }
         return Json.bytes(object);
     }
 
-    private void expand(JsonNode node, List<String> path) {
+    private void expand(Transaction tx, JsonNode node, String path, String whole) {
         if (node.isArray()) {
-            node.forEach(item -> expand(item, path));
+            node.forEach(item -> expand(tx, item, path, whole));
         } else if (node instanceof ObjectNode object && !path.isEmpty()) {
-            var value = object.get(path.get(0));
-            if (value == null) {
-                throw ApiError.invalid(null, "This property cannot be expanded (" + String.join(".", path) + ").", "expand");
+            var dot = path.indexOf('.');
+            var field = dot < 0 ? path : path.substring(0, dot);
+            if (!object.has(field)) {
+                throw ApiError.invalid(null, "This property cannot be expanded (" + whole + ").", "expand");
             }
-            if (value.isTextual()) {
-                var target = account.live(value.textValue());
-                if (target != null) {
-                    object.set(path.get(0), target);
-                }
+            var target = tx.find(object.get(field).asText());
+            if (target != null) {
+                object.set(field, Resources.ofObject(Json.text(target, "object")).shown(target));
             }
-            expand(object.get(path.get(0)), path.subList(1, path.size()));
+            expand(tx, object.get(field), dot < 0 ? "" : path.substring(dot + 1), whole);
         }
     }
 

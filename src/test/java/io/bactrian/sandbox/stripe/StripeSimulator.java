@@ -5,7 +5,6 @@ import io.vertx.core.VertxOptions;
 import io.vertx.core.file.FileSystemOptions;
 import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
-import io.vertx.core.http.HttpServerRequest;
 import java.io.IOException;
 import java.net.BindException;
 import java.net.URI;
@@ -85,7 +84,8 @@ public final class StripeSimulator implements AutoCloseable {
         webhooks = new Webhooks(vertx, account, faults, options.webhookConcurrency());
         dashboard = new Dashboard(account, new StripeApi(account));
         var api = new ApiServer(vertx, account, faults, calls, new ApiKey(options.apiKey()));
-        baseUrl = URI.create("http://" + options.host() + ":" + listen(api).actualPort());
+        var site = new Site(vertx, api, new Control(this, account, webhooks, calls));
+        baseUrl = URI.create("http://" + options.host() + ":" + listen(site).actualPort());
         account.deliverBy(webhooks);
     }
 
@@ -158,9 +158,9 @@ public final class StripeSimulator implements AutoCloseable {
         }
     }
 
-    private HttpServer listen(ApiServer api) throws IOException {
+    private HttpServer listen(Site site) throws IOException {
         var server = vertx.createHttpServer(new HttpServerOptions().setHost(options.host()).setPort(options.port()).setMaxInitialLineLength(65_536));
-        server.requestHandler(request -> handle(request, api));
+        server.requestHandler(site::handle);
         try {
             return server.listen().toCompletionStage().toCompletableFuture().get();
         } catch (ExecutionException e) {
@@ -170,12 +170,6 @@ public final class StripeSimulator implements AutoCloseable {
             Thread.currentThread().interrupt();
             throw new IOException("Interrupted while the Stripe simulator was starting", e);
         }
-    }
-
-    private void handle(HttpServerRequest request, ApiServer api) {
-        request.body().onSuccess(body -> {
-            api.handle(request, body);
-        });
     }
 
     private static void await(io.vertx.core.Future<Void> done) {

@@ -92,21 +92,18 @@ final class Transaction {
     }
 
     /** Adds an event of a type of its own. */
-    void event(String type, ObjectNode object) {
-        events.add(new PendingEvent(type, object.deepCopy(), null));
+    void event(Resource resource, String what, ObjectNode object) {
+        events.add(new PendingEvent(resource.object() + "." + what, resource.shown(object.deepCopy()), null));
     }
 
-    boolean isEmpty() {
-        return saved.isEmpty() && removed.isEmpty();
-    }
-
-    private void save(ObjectNode object) {
+    /** Saves an object without an event. */
+    void save(ObjectNode object) {
         saved.put(Json.text(object, "id"), object);
     }
 
     private void announce(Resource resource, String what, ObjectNode object, ObjectNode previous) {
         if (resource.events().contains(what)) {
-            events.add(new PendingEvent(resource.object() + "." + what, object.deepCopy(), previous));
+            events.add(new PendingEvent(resource.object() + "." + what, resource.shown(object.deepCopy()), previous));
         }
     }
 }

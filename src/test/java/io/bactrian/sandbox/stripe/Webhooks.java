@@ -82,19 +82,23 @@ final class Webhooks implements Account.Courier {
     }
 
     /** The newest deliveries, newest first, as the page shows them. */
-    synchronized ArrayNode toJson() {
+    synchronized ArrayNode toJson(int limit) {
         var array = Json.MAPPER.createArrayNode();
-        recent.descendingIterator().forEachRemaining(delivery -> array.addObject()
-                .put("event", delivery.event.id())
-                .put("type", delivery.event.keys().get("type"))
-                .put("object", delivery.event.subject())
-                .put("endpoint", delivery.endpoint)
-                .put("status", delivery.status.name().toLowerCase(java.util.Locale.ROOT))
-                .put("duplicate", delivery.duplicate)
-                .put("attempts", delivery.attempts)
-                .put("outcome", delivery.outcome)
-                .put("next_attempt", delivery.nextAttempt == null ? null : delivery.nextAttempt.toString())
-                .put("changed", delivery.changed.toString()));
+        var newest = recent.descendingIterator();
+        while (newest.hasNext() && array.size() < limit) {
+            var delivery = newest.next();
+            array.addObject()
+                    .put("event", delivery.event.id())
+                    .put("type", delivery.event.keys().get("type"))
+                    .put("object", delivery.event.subject())
+                    .put("endpoint", delivery.endpoint)
+                    .put("status", delivery.status.name().toLowerCase(java.util.Locale.ROOT))
+                    .put("duplicate", delivery.duplicate)
+                    .put("attempts", delivery.attempts)
+                    .put("outcome", delivery.outcome)
+                    .put("next_attempt", delivery.nextAttempt == null ? null : delivery.nextAttempt.toString())
+                    .put("changed", delivery.changed.toString());
+        }
         return array;
     }
 
