@@ -1,0 +1,41 @@
+package io.bactrian.bench;
+
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Runs the benchmarks, {@code mvn -Pbench}, and prints their table in Markdown. {@code -Dbench=webhooks} runs one of them, or several by
+ * comma. It fails when one could not measure, not when a target is missed.
+ */
+public final class Bench {
+
+    private static final Map<String, Benchmark> ALL = new LinkedHashMap<>();
+
+    static {
+        ALL.put("capture-backlog", new CaptureBacklog());
+        ALL.put("capture-latency", new CaptureLatency());
+        ALL.put("writers", new Writers());
+        ALL.put("webhooks", new Webhooks());
+        ALL.put("row-to-stripe", new RowToStripe());
+        ALL.put("start-up", new StartUp());
+    }
+
+    private Bench() {
+    }
+
+    public static void main(String[] args) throws Exception {
+        var selected = System.getProperty("bench", "");
+        var names = selected.isBlank() ? List.copyOf(ALL.keySet()) : List.of(selected.split(","));
+        for (var name : names) {
+            if (!ALL.containsKey(name)) {
+                throw new IllegalArgumentException("there is no benchmark " + name + ", but " + String.join(", ", ALL.keySet()));
+            }
+        }
+        System.out.println(Machine.describe() + "\n\n" + Result.HEADER);
+        for (var name : names) {
+            ALL.get(name).run().forEach(result -> System.out.println(result.row()));
+        }
+        System.exit(0);
+    }
+}
