@@ -49,7 +49,7 @@ final class Application implements AutoCloseable {
                 "postgres.url=" + servers.postgres.jdbcUrl(), "postgres.username=" + SandboxPostgres.NAME, "postgres.password=" + SandboxPostgres.NAME,
                 "kafka.brokers=" + servers.kafka.bootstrap(),
                 "stripe.api-base=" + servers.stripe.baseUrl(), "stripe.api-key=sk_test_sandbox", "stripe.webhook-secret=" + StripeEvents.SECRET,
-                "http.port=" + (port = 8080), "management.port=" + management));
+                "http.port=" + port, "management.port=" + management));
         all.addAll(List.of(settings));
         all.forEach(setting -> command.add("-D" + setting));
         command.addAll(List.of("-jar", System.getProperty("bench.jar")));

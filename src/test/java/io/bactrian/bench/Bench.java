@@ -29,13 +29,21 @@ public final class Bench {
         var names = selected.isBlank() ? List.copyOf(ALL.keySet()) : List.of(selected.split(","));
         for (var name : names) {
             if (!ALL.containsKey(name)) {
-                throw new IllegalArgumentException("there is no benchmark " + name + ", but " + String.join(", ", ALL.keySet()));
+                System.err.println("There is no benchmark " + name + ", but " + String.join(", ", ALL.keySet()));
+                System.exit(1);
             }
         }
         System.out.println(Machine.describe() + "\n\n" + Result.HEADER);
+        int failed = 0;
         for (var name : names) {
-            ALL.get(name).run().forEach(result -> System.out.println(result.row()));
+            try {
+                ALL.get(name).run().forEach(result -> System.out.println(result.row()));
+            } catch (Exception e) {
+                failed++;
+                System.out.println("| " + name + " | failed | | | | |");
+                e.printStackTrace();
+            }
         }
-        System.exit(0);
+        System.exit(failed == 0 ? 0 : 1);
     }
 }

@@ -41,7 +41,6 @@ final class CaptureBacklog implements Benchmark {
         servers.execute(sql);
         servers.expect("changes in the outbox", ROWS, "select count(*) from sync.outbox");
         servers.execute("vacuum analyze customers");
-        servers.execute("checkpoint");
         long before = changes.total();
 
         long begin = System.nanoTime();

@@ -19,18 +19,6 @@ final class Servers implements AutoCloseable {
         postgres = SandboxPostgres.startTemporary();
         kafka = SandboxKafka.startTemporary();
         stripe = StripeSimulator.start(StripeSimulator.Options.inMemory());
-        TEMPORARY();
-    }
-
-    private void TEMPORARY() throws IOException {
-        var d = new org.postgresql.ds.PGSimpleDataSource();
-        d.setUrl(postgres.jdbcUrl());
-        d.setUser("bactrian");
-        d.setPassword("bactrian");
-        io.bactrian.Migrations.run(d);
-        try (var admin = org.apache.kafka.clients.admin.Admin.create(java.util.Map.of("bootstrap.servers", kafka.bootstrap()))) {
-            admin.createTopics(java.util.List.of(new org.apache.kafka.clients.admin.NewTopic("changes.customers", 6, (short)1).configs(java.util.Map.of("max.message.bytes","16777216")))).all().get();
-        } catch (Exception e) { throw new IOException(e); }
     }
 
     static Servers start() throws IOException {
