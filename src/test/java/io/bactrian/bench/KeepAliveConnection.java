@@ -8,11 +8,10 @@ import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
+import java.util.Locale;
 
 /** A client's end of one HTTP connection that does next to nothing, so that the server has the processor. */
 final class KeepAliveConnection implements AutoCloseable {
-
-    private static final String LENGTH = "content-length:";
 
     private final Socket socket;
     private final OutputStream out;
@@ -26,7 +25,7 @@ final class KeepAliveConnection implements AutoCloseable {
     }
 
     /**
-     * Sends a whole request and waits for the answer, which must have a Content-Length.
+     * Sends a whole request and waits for the answer.
      *
      * @return the status line, and the body
      */
@@ -34,12 +33,32 @@ final class KeepAliveConnection implements AutoCloseable {
         out.write(request);
         var status = line();
         int length = 0;
-        for (var header = line(); !header.isEmpty(); header = line()) {
-            if (header.regionMatches(true, 0, LENGTH, 0, LENGTH.length())) {
-                length = Integer.parseInt(header.substring(LENGTH.length()).strip());
+        boolean chunked = false;
+        for (var header = line().toLowerCase(Locale.ROOT); !header.isEmpty(); header = line().toLowerCase(Locale.ROOT)) {
+            if (header.startsWith("content-length:")) {
+                length = Integer.parseInt(header.substring("content-length:".length()).strip());
             }
+            chunked |= header.startsWith("transfer-encoding:") && header.endsWith("chunked");
         }
-        return status + " " + new String(in.readNBytes(length), StandardCharsets.US_ASCII);
+        return status + " " + (chunked ? chunks() : text(length));
+    }
+
+    private String chunks() throws IOException {
+        var body = new StringBuilder();
+        for (int length = chunkLength(); length > 0; length = chunkLength()) {
+            body.append(text(length));
+            line();
+        }
+        line();
+        return body.toString();
+    }
+
+    private int chunkLength() throws IOException {
+        return Integer.parseInt(line().split(";")[0].strip(), 16);
+    }
+
+    private String text(int length) throws IOException {
+        return new String(in.readNBytes(length), StandardCharsets.US_ASCII);
     }
 
     private String line() throws IOException {
