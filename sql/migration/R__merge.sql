@@ -227,7 +227,13 @@ declare
   v_winner   text;
   v_take     jsonb := '{}';
 begin
-  l.unechoed := nullif(l.unechoed - p_revision, '{}');
+  -- What this one put there, as the remote spells it, the next ones knew of.
+  l.unechoed := (
+    select jsonb_object_agg(w.key, jsonb_set(w.value, '{known}', (
+             select coalesce(jsonb_object_agg(k.key, case when w.key::bigint > p_revision::bigint and v_known ? k.key
+                                                          then k.value || jsonb_build_array(p_remote -> k.key) else k.value end), '{}')
+               from jsonb_each(w.value -> 'known') k)))
+      from jsonb_each(l.unechoed) w where w.key <> p_revision);
   for v_field in select jsonb_object_keys(v_known) where p_previous is not null loop
     v_replaced := coalesce(p_previous -> v_field, 'null');
     continue when v_replaced = coalesce(p_remote -> v_field, 'null')
@@ -766,7 +772,10 @@ begin
   end if;
   if l.in_flight_op in ('create', 'update') and v_revision = l.revision::text
      or l.in_flight_op = 'create' and l.external_id is null and v_key is null and sync.moved(l.in_flight, p_remote, p_fields) = '{}' then
-    -- The echo of our own write outran its answer: it is as good as the answer.
+    -- The echo of our own write outran its answer: it is as good as the answer. Without a key it may be another's.
+    if v_key is null then
+      l.look_at := v_at;
+    end if;
     v_revision := l.revision;
     l := sync.advance(l, v_external_id, p_remote, v_at, p_fields);
     l := sync.take_echo(l, v_revision, p_remote, p_previous, p_policy);
@@ -795,14 +804,16 @@ begin
     return 'echo';
   end if;
 
-  -- The direct successor of what we know is applied as it is. So is a later one, unless a write of ours is under way.
+  -- The direct successor of what we know is applied as it is, unless a write of ours to the same fields is under way. So
+  -- is a later one, unless any write is.
   -- Everything else is a hint that something happened: a worker reads the object.
   v_successor := p_previous is not null and sync.moved(l.remote_base, p_previous, p_fields) = '{}';
   if v_adopted
      or not v_ours and l.in_flight_op is distinct from 'fetch'
         and (l.last_event_at is null
              or v_at > l.last_event_at and (v_successor or l.in_flight_op is null)
-             or v_at = l.last_event_at and v_successor and l.in_chain) then
+             or v_at = l.last_event_at and v_successor and l.in_chain)
+        and not (l.in_flight_op is not null and l.in_flight ?| v_edited) then
     v_merged := sync.merge(l, p_remote, v_at, p_fields, p_policy);
     l := v_merged.l;
     l.in_chain := v_successor;

@@ -45,6 +45,7 @@ final class ModelRemote {
     private int ids;
     private int eventIds;
     long millis;
+    /** Calls of the sync. Answers that were stored do not count. */
     int writes;
     int reads;
 
@@ -62,7 +63,7 @@ final class ModelRemote {
         if (stored != null) {
             return stored;
         }
-        writes++;
+        count(key);
         refuse(values);
         var state = JsonNodeFactory.instance.objectNode();
         FIELDS.forEach(field -> state.set(field, spell(field, values.get(field))));
@@ -78,7 +79,7 @@ final class ModelRemote {
         if (stored != null) {
             return stored;
         }
-        writes++;
+        count(key);
         var before = things.get(id);
         if (before == null) {
             return store(key, request, new Answer(id, null, seconds(), false));
@@ -99,7 +100,7 @@ final class ModelRemote {
         if (stored != null) {
             return stored;
         }
-        writes++;
+        count(key);
         var thing = things.remove(id);
         if (thing != null) {
             event("deleted", key, thing, null);
@@ -123,6 +124,12 @@ final class ModelRemote {
             return text.isEmpty() ? NullNode.instance : JsonNodeFactory.instance.textNode(text);
         }
         return value;
+    }
+
+    private void count(String key) {
+        if (key != null) {
+            writes++;
+        }
     }
 
     private static void refuse(ObjectNode values) throws Refused {
