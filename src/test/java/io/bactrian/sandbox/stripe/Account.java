@@ -9,6 +9,7 @@ import java.util.Collection;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
@@ -16,6 +17,7 @@ import java.util.Map;
 import java.util.NavigableMap;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 
 /**
  * One Stripe account: its objects, events and idempotency keys, in memory and in the journal.
@@ -42,7 +44,7 @@ final class Account implements Closeable {
     private final Clock clock;
     private final Journal journal;
     private final Map<String, Stored> byId = new HashMap<>();
-    private final Map<Resource, NavigableMap<Long, Stored>> bySequence = new HashMap<>();
+    private final Map<Resource, NavigableMap<Long, Stored>> bySequence = new LinkedHashMap<>();
     private final Map<String, Set<String>> owed = new HashMap<>();
     private final Map<Resource, Integer> tombstones = new HashMap<>();
     private final Set<String> givenUp = new HashSet<>();
@@ -317,18 +319,13 @@ final class Account implements Closeable {
         }
     }
 
-    private List<byte[]> snapshot() {
-        var lines = new ArrayList<byte[]>();
-        for (var all : bySequence.values()) {
-            for (var stored : all.values()) {
-                var pending = owed.containsKey(stored.id()) ? Map.of(stored.id(), owed.get(stored.id())) : Map.<String, Set<String>>of();
-                var settled = givenUp.contains(stored.id()) ? List.of(new Commit.Settlement(stored.id(), "", false)) : List.<Commit.Settlement>of();
-                lines.add(new Commit(List.of(stored), List.of(), pending, settled, null).toLine());
-            }
-        }
-        for (var kept : keys.all(now())) {
-            lines.add(new Commit(List.of(), List.of(), Map.of(), List.of(), kept).toLine());
-        }
-        return lines;
+    private Stream<byte[]> snapshot() {
+        var objects = bySequence.values().stream().flatMap(all -> all.values().stream()).map(stored -> {
+            var pending = owed.containsKey(stored.id()) ? Map.of(stored.id(), owed.get(stored.id())) : Map.<String, Set<String>>of();
+            var settled = givenUp.contains(stored.id()) ? List.of(new Commit.Settlement(stored.id(), "", false)) : List.<Commit.Settlement>of();
+            return new Commit(List.of(stored), List.of(), pending, settled, null);
+        });
+        var answers = keys.all(now()).stream().map(kept -> new Commit(List.of(), List.of(), Map.of(), List.of(), kept));
+        return Stream.concat(objects, answers).map(Commit::toLine);
     }
 }

@@ -1,5 +1,6 @@
 package io.bactrian.sandbox.stripe;
 
+import java.util.Collection;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -65,7 +66,7 @@ final class IdempotencyKeys {
         kept.put(answer.key(), answer);
     }
 
-    Iterable<Kept> all(long now) {
+    Collection<Kept> all(long now) {
         prune(now);
         return kept.values();
     }

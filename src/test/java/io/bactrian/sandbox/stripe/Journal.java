@@ -20,6 +20,7 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 
 /**
  * The simulator's memory on disk: one JSON line per commit, appended and never changed, replayed and rewritten compactly at start.
@@ -94,10 +95,10 @@ final class Journal implements Closeable {
     }
 
     /** Replaces the file by {@code lines} and goes on after them. Atomic: a kill leaves either the old file or the new one. */
-    void compact(Iterable<byte[]> lines) throws IOException {
+    void compact(Stream<byte[]> lines) throws IOException {
         var fresh = file.resolveSibling("journal.jsonl.new");
         try (var compact = new BufferedOutputStream(Files.newOutputStream(fresh))) {
-            for (var line : lines) {
+            for (var line : (Iterable<byte[]>) lines::iterator) {
                 compact.write(line);
                 compact.write('\n');
             }

@@ -99,7 +99,7 @@ public final class StripeSimulator implements AutoCloseable {
     }
 
     static StripeSimulator start(Options options, Clock clock) throws IOException {
-        var account = new Account(options.stateDir() == null ? null : Journal.open(options.stateDir()), clock);
+        var account = open(options.stateDir(), clock);
         var vertx = Vertx.vertx(new VertxOptions().setEventLoopPoolSize(2)
                 .setFileSystemOptions(new FileSystemOptions().setFileCachingEnabled(false).setClassPathResolvingEnabled(false)));
         try {
@@ -107,6 +107,19 @@ public final class StripeSimulator implements AutoCloseable {
         } catch (IOException | RuntimeException e) {
             vertx.close();
             account.close();
+            throw e;
+        }
+    }
+
+    private static Account open(Path stateDir, Clock clock) throws IOException {
+        if (stateDir == null) {
+            return new Account(null, clock);
+        }
+        var journal = Journal.open(stateDir);
+        try {
+            return new Account(journal, clock);
+        } catch (IOException | RuntimeException e) {
+            journal.close();
             throw e;
         }
     }
