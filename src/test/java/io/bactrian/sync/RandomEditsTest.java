@@ -4,7 +4,10 @@ import io.bactrian.TestServices;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 
-/** {@code -Dseed=...} repeats one run, {@code -Druns=...} makes more of them. */
+/**
+ * The same runs every time, so that a failure belongs to the change that caused it. {@code -Dseed=...} repeats one of them,
+ * {@code -Druns=... -Dseeds=...} makes more and other ones.
+ */
 class RandomEditsTest {
 
     @Test
@@ -12,7 +15,7 @@ class RandomEditsTest {
         var given = Long.getLong("seed");
         int runs = given == null ? Integer.getInteger("runs", 60) : 1;
         int steps = Integer.getInteger("steps", 300);
-        var seeds = new Random();
+        var seeds = new Random(Long.getLong("seeds", 2026));
         try (var sql = Sql.open(TestServices.database().dataSource())) {
             sql.run("set synchronous_commit = off");
             for (int i = 0; i < runs; i++) {
