@@ -164,6 +164,10 @@ final class ApiServer {
         }
 
         private void answer(Answer answer, boolean replayed) {
+            if (request.response().closed()) {
+                log(answer.status(), replayed, false);
+                return;
+            }
             log(answer.status(), replayed, true);
             var headers = request.response().setStatusCode(answer.status()).headers()
                     .add("Content-Type", "application/json")

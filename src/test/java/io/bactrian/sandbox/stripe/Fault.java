@@ -2,7 +2,12 @@ package io.bactrian.sandbox.stripe;
 
 import java.util.Locale;
 
-/** What can be made to go wrong, by probability or for the next n calls or webhooks: see {@link Faults}. */
+/**
+ * What can be made to go wrong, by probability or for the next n calls or webhooks: see {@link Faults}.
+ *
+ * <p>A reset makes Java's {@code HttpURLConnection}, and so stripe-java, silently send the request once more on a new connection, POST included:
+ * for the caller to see one, let two happen in a row. A hang has no such cushion.
+ */
 public enum Fault {
 
     /** 429 with {@code Retry-After} and {@code Stripe-Rate-Limited-Reason}, before anything happens; not kept under the idempotency key. */

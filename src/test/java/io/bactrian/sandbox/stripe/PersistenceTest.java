@@ -1,5 +1,6 @@
 package io.bactrian.sandbox.stripe;
 
+import static java.util.concurrent.TimeUnit.SECONDS;
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -19,7 +20,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executors;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -74,7 +74,7 @@ class PersistenceTest {
                 simulator.dashboard().createCustomer(Map.of("name", "lost"));
             }
             try (var simulator = StripeSimulator.start(options.withWebhookUrl(receiver.url()))) {
-                await().until(simulator::webhooksIdle);
+                await().atMost(30, SECONDS).until(simulator::webhooksIdle);
                 assertEquals(List.of("owed"), receiver.received.stream().map(webhook -> webhook.json().at("/data/object/name").asText()).toList());
                 var missed = Http.to(simulator).get("/v1/events?delivery_success=false").json().get("data");
                 assertEquals(List.of("lost"), missed.findValuesAsText("name"));
@@ -155,10 +155,10 @@ class PersistenceTest {
                     }
                 });
             }
-            await().until(() -> acknowledged.size() > 300);
+            await().atMost(30, SECONDS).until(() -> acknowledged.size() > 300);
             process.destroyForcibly().waitFor();
             writers.shutdown();
-            assertTrue(writers.awaitTermination(30, TimeUnit.SECONDS));
+            assertTrue(writers.awaitTermination(30, SECONDS));
         } finally {
             process.destroyForcibly();
         }

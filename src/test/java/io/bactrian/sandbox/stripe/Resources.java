@@ -17,6 +17,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Function;
@@ -25,8 +26,10 @@ import java.util.stream.Collectors;
 /**
  * The resources that the simulator knows, each described once.
  *
- * @see <a href="https://docs.stripe.com/api">Stripe's API reference</a>; lengths from
- *      <a href="https://docs.stripe.com/changelog">its changelog</a> and from github.com/stripe/openapi
+ * <p>On create, {@code ""} is refused where the reference does not say that it unsets: a client that leaves empty fields out works either way.
+ *
+ * @see <a href="https://docs.stripe.com/api">Stripe's API reference</a>; lengths from github.com/stripe/openapi, and those of descriptions and
+ *      product names from <a href="https://docs.stripe.com/changelog/2018-10-31">the changelog</a>
  */
 final class Resources {
 
@@ -51,7 +54,7 @@ final class Resources {
                     param("balance", integer()),
                     param("description", text(350)).clearable(),
                     param("email", Type.email()).clearable(),
-                    param("invoice_prefix", text(12)).clearable(),
+                    param("invoice_prefix", text(12)),
                     METADATA,
                     param("name", text(256)).clearable(),
                     param("next_invoice_sequence", integer(1, 1_000_000_000)),
@@ -67,7 +70,14 @@ final class Resources {
                 @Override
                 public void create(Transaction tx, ObjectNode customer, ObjectNode values) {
                     if (customer.path("invoice_prefix").isNull()) {
-                        customer.put("invoice_prefix", Ids.shortId("").substring(0, 8).toUpperCase(java.util.Locale.ROOT));
+                        customer.put("invoice_prefix", Ids.shortId("").substring(0, 8).toUpperCase(Locale.ROOT));
+                    }
+                }
+
+                @Override
+                public void update(Transaction tx, ObjectNode customer, ObjectNode values) {
+                    if (customer.path("tax_exempt").isNull()) {
+                        customer.put("tax_exempt", "none");
                     }
                 }
             }, null, Map.of());

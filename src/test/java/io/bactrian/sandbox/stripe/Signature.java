@@ -12,13 +12,19 @@ import javax.crypto.spec.SecretKeySpec;
  *
  * @see <a href="https://docs.stripe.com/webhooks/signature">Signatures</a>
  */
-final class Signature {
+public final class Signature {
 
     private Signature() {
     }
 
-    /** The value of {@code Stripe-Signature}. {@code time} is in epoch seconds. */
-    static String header(long time, byte[] body, List<String> secrets) {
+    /**
+     * The value of {@code Stripe-Signature}.
+     *
+     * @param time epoch seconds
+     * @param body the bytes as they are sent
+     * @param secrets {@code whsec_…}, one or more
+     */
+    public static String header(long time, byte[] body, List<String> secrets) {
         var header = new StringBuilder("t=").append(time);
         for (var secret : secrets) {
             header.append(",v1=").append(v1(time, body, secret));

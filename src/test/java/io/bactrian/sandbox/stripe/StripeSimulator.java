@@ -33,9 +33,14 @@ public final class StripeSimulator implements AutoCloseable {
      */
     public record Options(String host, int port, Path stateDir, String apiKey, String webhookSecret, String webhookUrl, int webhookConcurrency) {
 
+        /** With 16 webhooks under way at once. */
+        public Options(String host, int port, Path stateDir, String apiKey, String webhookSecret, String webhookUrl) {
+            this(host, port, stateDir, apiKey, webhookSecret, webhookUrl, 16);
+        }
+
         /** Loopback, a free port, memory only, the sandbox's key and secret, no webhooks. */
         public static Options inMemory() {
-            return new Options("127.0.0.1", 0, null, "sk_test_sandbox", "whsec_sandbox", null, 16);
+            return new Options("127.0.0.1", 0, null, "sk_test_sandbox", "whsec_sandbox", null);
         }
 
         public Options withHost(String host) {

@@ -1,5 +1,6 @@
 package io.bactrian.sandbox.stripe;
 
+import static java.util.concurrent.TimeUnit.SECONDS;
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
@@ -68,7 +69,7 @@ class StripeSimulatorTest {
             simulator.webhookUrl(receiver.url());
             var id = simulator.dashboard().createCustomer(Map.of("name", "Zoë 🐪")).get("id").asText();
             simulator.dashboard().updateCustomer(id, Map.of("name", "Zoe"));
-            await().until(() -> receiver.received.size() == 2 && simulator.webhooksIdle());
+            await().atMost(30, SECONDS).until(() -> receiver.received.size() == 2 && simulator.webhooksIdle());
             var update = receiver.received.get(1);
             var event = Webhook.constructEvent(update.body(), update.signature(), "whsec_sandbox");
             assertEquals("customer.updated", event.getType());

@@ -1,5 +1,6 @@
 package io.bactrian.sandbox.stripe;
 
+import static java.util.concurrent.TimeUnit.SECONDS;
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -79,7 +80,7 @@ class WebhooksTest {
         var url = receiver.url();
         receiver.close();
         http.post("/v1/customers", "name=Ada");
-        await().until(() -> deliveryStatuses().contains("retrying"));
+        await().atMost(30, SECONDS).until(() -> deliveryStatuses().contains("retrying"));
         receiver = new Receiver();
         assertNotEquals(url, receiver.url());
         simulator.webhookUrl(receiver.url());
@@ -109,7 +110,7 @@ class WebhooksTest {
         receiver.status = webhook -> webhook.body().contains("stuck") ? 500 : 200;
         http.post("/v1/customers", "name=stuck");
         http.post("/v1/customers", "name=free");
-        await().until(() -> deliveryStatuses().containsAll(Set.of("retrying", "succeeded")));
+        await().atMost(30, SECONDS).until(() -> deliveryStatuses().containsAll(Set.of("retrying", "succeeded")));
         assertFalse(simulator.webhooksIdle());
     }
 
@@ -174,7 +175,7 @@ class WebhooksTest {
     }
 
     private void quiet() {
-        await().until(simulator::webhooksIdle);
+        await().atMost(30, SECONDS).until(simulator::webhooksIdle);
     }
 
     private List<String> bodies() {
