@@ -2,12 +2,25 @@
 -- Repeatable: every statement replaces what is there.
 
 -- Wakes the capture route, unless it said that it is awake and will look anyway: NOTIFY takes a global lock at commit.
+-- Who relies on that holds a lock until commit, shared with others who do, so that the drain knows whom to wait for when
+-- it falls asleep. An older snapshot than now's could still show it awake: those transactions notify.
 create or replace function sync.wake() returns void language plpgsql as $$
+declare
+  v_relies boolean := false;
 begin
-  if not exists (select from sync.drain where awake_until > clock_timestamp()) then
+  if current_setting('transaction_isolation') = 'read committed'
+     and exists (select from sync.drain where awake_until > clock_timestamp()) then
+    v_relies := pg_try_advisory_xact_lock_shared(sync.awake_lock());
+  end if;
+  if v_relies then
+    v_relies := exists (select from sync.drain where awake_until > clock_timestamp());
+  end if;
+  if not v_relies then
     perform pg_notify('bactrian', '');
   end if;
 end $$;
+
+create or replace function sync.awake_lock() returns bigint language sql immutable as $$ select 7310293856721430 $$;
 
 -- Installs the triggers that capture every change of a table with a single-column primary key.
 -- Calling it again renews them. Returns the entity's name.
@@ -18,7 +31,7 @@ declare
   v_key      name;
   v_key_type regtype;
   v_function text;
-  v_table    text;
+  v_settings text;
 begin
   if v_relation is null then
     raise exception 'sync.track: there is no table %', p_table using hint = 'Name it as in a query: products, or shop.products.';
@@ -48,42 +61,48 @@ begin
      set relation = excluded.relation, key_column = excluded.key_column,
          key_type = excluded.key_type, has_updated_at = excluded.has_updated_at;
 
-  -- Spelled in full: the function's search path is empty but for pg_catalog.
-  select format('%I.%I', n.nspname, c.relname) into v_table
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = v_relation;
-
   -- One function a table, so that its statements are planned once a session. It runs as its owner: a user who may
   -- write the table need not know the schema sync. Rows are compared as text, because some types have no equality.
+  -- What a trigger of the user's does in turn is nobody's but the hub's, even if an inbound event set it off.
+  -- A record's id must not be spelled as the session likes its dates and numbers.
+  if v_key_type not in ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'uuid'::regtype, 'text'::regtype, 'character varying'::regtype) then
+    v_settings := $s$set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'iso_8601' set extra_float_digits = 1 set bytea_output = 'hex'$s$;
+  end if;
   v_function := format('sync.%I', 'capture_' || v_name);
   execute format($f$
     create or replace function %1$s() returns trigger language plpgsql security definer
-        set search_path = pg_catalog, pg_temp as $body$
+        set search_path = pg_catalog, pg_temp %4$s as $body$
     declare
-      v_origin text := coalesce(current_setting('sync.origin', true), '');
+      v_written text := current_setting('sync.written', true); -- what an inbound event writes: entity/id
+      v_origin  text := case when pg_trigger_depth() = 1 and starts_with(v_written, %2$L || '/') then current_setting('sync.origin') else '' end;
+      v_rows    bigint;
     begin
       if tg_op = 'INSERT' then
         insert into sync.outbox (entity, record_id, op, origin, after)
-        select %2$L, n.%3$I::text, 'c', v_origin, row_to_json(n) from new_rows n;
+        select %2$L, n.%3$I::text, 'c', v_origin, row_to_json(n.*) from new_rows n;
       elsif tg_op = 'UPDATE' then
         insert into sync.outbox (entity, record_id, op, origin, before, after)
         select %2$L, coalesce(n.%3$I, o.%3$I)::text,
                case when o.%3$I is null then 'c' when n.%3$I is null then 'd' else 'u' end, v_origin,
-               case when o.%3$I is not null then row_to_json(o) end,
-               case when n.%3$I is not null then row_to_json(n) end
+               case when o.%3$I is not null then row_to_json(o.*) end,
+               case when n.%3$I is not null then row_to_json(n.*) end
           from old_rows o full join new_rows n on n.%3$I = o.%3$I
-         where o.%3$I is null or n.%3$I is null or o::text is distinct from n::text;
+         where o.%3$I is null or n.%3$I is null or (o.*)::text is distinct from (n.*)::text;
       elsif tg_op = 'DELETE' then
-        insert into sync.outbox (entity, record_id, op, origin, before)
-        select %2$L, o.%3$I::text, 'd', v_origin, row_to_json(o) from old_rows o;
+        insert into sync.outbox (entity, record_id, op, origin, before) -- cascades within the table are the hub's
+        select %2$L, o.%3$I::text, 'd', case v_written when %2$L || '/' || o.%3$I then v_origin else '' end, row_to_json(o.*)
+          from old_rows o;
       else -- TRUNCATE
-        insert into sync.outbox (entity, record_id, op, origin, before)
-        select %2$L, o.%3$I::text, 'd', v_origin, row_to_json(o) from %4$s o;
+        execute format('insert into sync.outbox (entity, record_id, op, before)
+                        select $1, o.%%I::text, ''d'', row_to_json(o.*) from %%s o', %3$L, tg_relid::regclass)
+          using %2$L;
       end if;
-      if found then
+      get diagnostics v_rows = row_count;
+      if v_rows > 0 then
         perform sync.wake();
       end if;
       return null;
-    end $body$ $f$, v_function, v_name, v_key, v_table);
+    end $body$ $f$, v_function, v_name, v_key, v_settings);
 
   execute format('create or replace trigger sync_capture_insert after insert on %s
     referencing new table as new_rows for each statement execute function %s()', v_relation, v_function);
@@ -93,39 +112,52 @@ begin
     referencing old table as old_rows for each statement execute function %s()', v_relation, v_function);
   execute format('create or replace trigger sync_capture_truncate before truncate on %s
     for each statement execute function %s()', v_relation, v_function);
+  -- Also for a session that mutes ordinary triggers (session_replication_role): what it commits is a change too.
+  if (select pg_has_role(c.relowner, 'usage') from pg_class c where c.oid = v_relation) then
+    execute format('alter table %s enable always trigger sync_capture_insert, enable always trigger sync_capture_update,
+      enable always trigger sync_capture_delete, enable always trigger sync_capture_truncate', v_relation);
+  end if;
   return v_name;
 end $$;
 
 -- Removes the triggers. Links and history stay: tracking the table again goes on where it stopped.
+-- A table that was dropped is untracked by its name alone.
 create or replace function sync.untrack(p_table text) returns text language plpgsql as $$
 declare
   v_entity sync.entity;
 begin
-  select * into v_entity from sync.entity where relation = to_regclass(p_table);
+  select * into v_entity from sync.entity e
+   where e.relation = to_regclass(p_table)
+      or e.name = p_table and not exists (select from pg_class c where c.oid = e.relation);
   if not found then
     raise exception 'sync.untrack: % is not tracked', p_table using hint = 'select name from sync.entity shows what is.';
   end if;
-  execute format('drop trigger if exists sync_capture_insert on %s', v_entity.relation);
-  execute format('drop trigger if exists sync_capture_update on %s', v_entity.relation);
-  execute format('drop trigger if exists sync_capture_delete on %s', v_entity.relation);
-  execute format('drop trigger if exists sync_capture_truncate on %s', v_entity.relation);
+  if exists (select from pg_class c where c.oid = v_entity.relation) then
+    execute format('drop trigger if exists sync_capture_insert on %s', v_entity.relation);
+    execute format('drop trigger if exists sync_capture_update on %s', v_entity.relation);
+    execute format('drop trigger if exists sync_capture_delete on %s', v_entity.relation);
+    execute format('drop trigger if exists sync_capture_truncate on %s', v_entity.relation);
+  end if;
   execute format('drop function if exists sync.%I()', 'capture_' || v_entity.name);
   delete from sync.entity where name = v_entity.name;
   return v_entity.name;
 end $$;
 
--- Asks one system to look at a record, as if it had changed.
+-- Asks one system to look at a record, as if it had changed. Nobody is asked about a table that is not tracked any more.
 create or replace function sync.poke(p_entity text, p_record_id text, p_target text) returns void language plpgsql as $$
 begin
-  insert into sync.outbox (entity, record_id, op, target, after)
-       values (p_entity, p_record_id, 'r', p_target, sync.read(p_entity, p_record_id)::json);
-  perform sync.wake();
+  if exists (select from sync.entity e join pg_class c on c.oid = e.relation where e.name = p_entity) then
+    insert into sync.outbox (entity, record_id, op, target, after)
+         values (p_entity, p_record_id, 'r', p_target, sync.read(p_entity, p_record_id));
+    perform sync.wake();
+  end if;
 end $$;
 
 -- The oldest changes, for the one instance that holds the lease; no rows when another one does, or when there are none.
 -- The caller publishes them, waits for Kafka's acknowledgement, calls sync.outbox_acknowledge, and claims again until
 -- no row comes. A row without an id is no change: it asks to claim once more, for a writer may have seen the drain
--- awake and not have notified.
+-- awake and not have notified. While such a writer has not committed, claims go on for a second; after that it is the
+-- sweep that finds what it commits.
 --
 -- p_round: how many claims of this run found changes before this one. From the second on the drain counts as awake,
 -- and writers need not notify. A batch ends at p_max_rows or p_max_bytes; a change larger than that travels alone and
@@ -135,42 +167,45 @@ create or replace function sync.outbox_claim(
 returns table (id bigint, entity text, record_id text, op text, origin text, target text, envelope text)
 language plpgsql as $$
 declare
-  v_now   timestamptz := clock_timestamp();
-  v_drain sync.drain;
-  v_awake boolean;
+  v_now    timestamptz := clock_timestamp();
+  v_drain  sync.drain;
+  v_awake  boolean;
+  v_seen   boolean := false; -- somebody saw us awake, relies on it, and has not committed
 begin
   select d.* into v_drain from sync.drain d;
   if v_drain.instance <> p_instance and v_drain.leased_until > v_now then
     return;
   end if;
+  if v_drain.awake_until between v_now - interval '1 second' and v_now then
+    v_seen := not pg_try_advisory_xact_lock(sync.awake_lock());
+  end if;
 
   return query
   select o.id, o.entity, o.record_id, o.op, o.origin, o.target,
          concat('{"before":', coalesce(o.before, 'null'), ',"after":', coalesce(o.after, 'null'),
-                ',"op":"', o.op, '","source":{"connector":"bactrian","schema":', to_json(e.schema), ',"table":', to_json(o.entity),
-                ',"origin":', to_json(o.origin), ',"txId":', o.tx_id, ',"ts_ms":', o.ts_ms,
+                ',"op":"', o.op, '","source":{"connector":"bactrian","schema":', coalesce(to_json(e.schema), 'null'), ',"table":', to_json(o.entity),
+                ',"origin":', to_json(o.origin), ',"txId":', o.tx_id, ',"ts_ms":', (extract(epoch from o.changed_at) * 1000)::bigint,
                 case when o.truncated then ',"truncated":true' end,
                 '},"ts_ms":', (extract(epoch from v_now) * 1000)::bigint, '}')
-    from (select b.*, sum(b.bytes) over (order by b.id) as bytes_so_far, row_number() over (order by b.id) as n
-            from (select r.id, r.entity, r.record_id, r.op, r.origin, r.target, r.tx_id,
-                         (extract(epoch from r.changed_at) * 1000)::bigint as ts_ms,
-                         s.bytes > p_max_bytes as truncated,
-                         least(s.bytes, p_max_bytes) as bytes,
-                         case when s.bytes <= p_max_bytes then r.before::text
-                              when r.before is not null then sync.key_only(r.entity, r.before)::text end as before,
-                         case when s.bytes <= p_max_bytes then r.after::text
-                              when r.after is not null then sync.key_only(r.entity, r.after)::text end as after
-                    from (select * from sync.outbox q order by q.id limit p_max_rows) r
-                   cross join lateral (select coalesce(octet_length(r.before::text), 0)
-                                            + coalesce(octet_length(r.after::text), 0)::bigint as bytes) s) b) o
+    from (select b.id, b.entity, b.record_id, b.op, b.origin, b.target, b.tx_id, b.changed_at, b.bytes > p_max_bytes as truncated,
+                 case when b.bytes <= p_max_bytes then b.before
+                      when b.before is not null then sync.key_only(b.entity, b.before) end as before,
+                 case when b.bytes <= p_max_bytes then b.after
+                      when b.after is not null then sync.key_only(b.entity, b.after) end as after
+            from (select r.*, sum(least(r.bytes, p_max_bytes)) over (order by r.id) as bytes_so_far, row_number() over (order by r.id) as n
+                    from (select q.*, coalesce(octet_length(q.before), 0) + coalesce(octet_length(q.after), 0)::bigint as bytes
+                            from sync.outbox q order by q.id limit p_max_rows) r) b
+           where b.bytes_so_far <= p_max_bytes or b.n = 1) o
     left join (select t.name, n.nspname as schema
                  from sync.entity t join pg_class c on c.oid = t.relation join pg_namespace n on n.oid = c.relnamespace) e
            on e.name = o.entity
-   where o.bytes_so_far <= p_max_bytes or o.n = 1
    order by o.id;
 
   v_awake := found and (p_round > 0 or v_drain.awake_until > v_now);
-  if not found and v_drain.awake_until > v_now then
+  if not found and v_seen then
+    perform pg_sleep(0.01);
+    return next;
+  elsif not found and v_drain.awake_until > v_now then
     return next; -- falling asleep: one more look, after this is committed
   end if;
 
@@ -180,7 +215,8 @@ begin
      or v_awake and v_drain.awake_until < v_now + interval '500 ms'
      or not v_awake and v_drain.awake_until > v_now then
     insert into sync.drain as d (instance, leased_until, awake_until)
-         values (p_instance, v_now + p_lease, case when v_awake then v_now + interval '1 second' else '-infinity' end)
+         values (p_instance, v_now + p_lease,
+                 case when v_awake then v_now + interval '1 second' else coalesce(least(v_drain.awake_until, v_now), '-infinity') end)
     on conflict (singleton) do update
        set instance = excluded.instance, leased_until = excluded.leased_until, awake_until = excluded.awake_until
      where d.instance = p_instance or d.leased_until <= v_now;
@@ -196,6 +232,6 @@ create or replace function sync.outbox_acknowledge(p_ids bigint[]) returns void 
 $$;
 
 -- A record reduced to its key: what is left of a change that is too large to travel.
-create or replace function sync.key_only(p_entity text, p_record json) returns json language sql stable as $$
-  select json_build_object(key_column, p_record -> key_column) from sync.entity where name = p_entity;
+create or replace function sync.key_only(p_entity text, p_record text) returns text language sql stable as $$
+  select json_build_object(key_column, p_record::json -> key_column)::text from sync.entity where name = p_entity;
 $$;

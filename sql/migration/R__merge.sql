@@ -39,10 +39,17 @@ begin
   if not found then
     raise exception 'the table % is not tracked', p_entity using hint = format('select sync.track(%L)', p_entity);
   end if;
-  execute format('select to_jsonb(t) from %s t where t.%I = $1::%s %s',
+  execute format('select to_jsonb(t.*) from %s t where t.%I = $1::%s %s',
                  v_entity.relation, v_entity.key_column, v_entity.key_type, case when p_lock then 'for no key update' end)
      into v_record using p_record_id;
   return v_record;
+end $$;
+
+-- Tells the capture in whose name what is written: entity/id, or entity/ for one that the write itself names. Nobody's
+-- when both are empty. What the write sets off elsewhere, by triggers or cascades, is the hub's own.
+create or replace function sync.act_for(p_system text, p_written text) returns void language plpgsql as $$
+begin
+  perform set_config('sync.origin', p_system, true), set_config('sync.written', p_written, true);
 end $$;
 
 -- Writes fields of a record (p_record_id null: a new one) in the name of a system. Returns the record as it then is,
@@ -52,39 +59,37 @@ create or replace function sync.write(
 declare
   v_entity  sync.entity;
   v_columns text;
-  v_outer   text := coalesce(current_setting('sync.origin', true), '');
 begin
   select * into strict v_entity from sync.entity where name = p_entity;
   select string_agg(quote_ident(f), ', ') into v_columns from jsonb_object_keys(p_values) f;
-  perform set_config('sync.origin', p_system, true);
+  perform sync.act_for(p_system, p_entity || '/');
   if p_record_id is null and v_columns is null then
-    execute format('insert into %1$s as t default values returning to_jsonb(t), t.%2$I::text', v_entity.relation, v_entity.key_column)
+    execute format('insert into %1$s as t default values returning to_jsonb(t.*), t.%2$I::text', v_entity.relation, v_entity.key_column)
        into strict p_record, p_record_id;
   elsif p_record_id is null then
     execute format('insert into %1$s as t (%2$s) select %2$s from jsonb_populate_record(null::%1$s, $1)
-                    returning to_jsonb(t), t.%3$I::text', v_entity.relation, v_columns, v_entity.key_column)
+                    returning to_jsonb(t.*), t.%3$I::text', v_entity.relation, v_columns, v_entity.key_column)
        into strict p_record, p_record_id using p_values;
   else
     execute format('update %1$s t set (%2$s) = (select %2$s from jsonb_populate_record(null::%1$s, $1))
-                     where t.%3$I = $2::%4$s returning to_jsonb(t)',
+                     where t.%3$I = $2::%4$s returning to_jsonb(t.*)',
                    v_entity.relation, v_columns, v_entity.key_column, v_entity.key_type)
        into p_record using p_values, p_record_id;
   end if;
-  perform set_config('sync.origin', v_outer, true);
+  perform sync.act_for('', '');
 end $$;
 
 -- Deletes a record in the name of a system. Says whether there was one.
 create or replace function sync.erase(p_system text, p_entity text, p_record_id text) returns boolean language plpgsql as $$
 declare
   v_entity sync.entity;
-  v_outer  text := coalesce(current_setting('sync.origin', true), '');
   v_rows   bigint;
 begin
   select * into strict v_entity from sync.entity where name = p_entity;
-  perform set_config('sync.origin', p_system, true);
+  perform sync.act_for(p_system, p_entity || '/' || p_record_id);
   execute format('delete from %s where %I = $1::%s', v_entity.relation, v_entity.key_column, v_entity.key_type) using p_record_id;
   get diagnostics v_rows = row_count;
-  perform set_config('sync.origin', v_outer, true);
+  perform sync.act_for('', '');
   return v_rows > 0;
 end $$;
 

@@ -22,8 +22,8 @@ create table sync.outbox (
   target     text        not null default '',   -- the only system that is asked to look; empty for all
   tx_id      bigint      not null default txid_current(),
   changed_at timestamptz not null default clock_timestamp(),
-  before     json,
-  after      json
+  before     text,                              -- JSON; as text, its length is known without reading it
+  after      text
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000,
         autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000);
 
