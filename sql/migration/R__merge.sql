@@ -212,9 +212,9 @@ declare
       from unnest(p_fields) f where l.in_flight_op is distinct from 'create');
 begin
   l.unechoed := coalesce(l.unechoed, '{}') || jsonb_build_object(l.revision, jsonb_build_object('open', p_open, 'known', v_known));
-  -- An event may never come: the write changed nothing there, or the remote sends no keys. A few are remembered.
+  -- An event may never come: the write changed nothing there, or the remote sends no keys. The newest fifty are remembered.
   l.unechoed := (select jsonb_object_agg(u.key, u.value)
-                   from (select * from jsonb_each(l.unechoed) order by key::bigint desc limit 5) u);
+                   from (select * from jsonb_each(l.unechoed) order by key::bigint desc limit 50) u);
 end $$;
 
 -- Takes note that the event of a write of ours has come. If the write replaced what nobody knew of, somebody edited the
