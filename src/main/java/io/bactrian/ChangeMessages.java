@@ -12,6 +12,8 @@ import org.apache.camel.support.DefaultMessage;
 /** Turns a batch of the outbox into the messages of one batched Kafka send, without an exchange per change. */
 public final class ChangeMessages {
 
+    private Topics topics;
+
     /** The topic of an entity's changes. */
     public static String topic(String entity) {
         return "changes." + entity;
@@ -19,9 +21,10 @@ public final class ChangeMessages {
 
     /**
      * Makes one message per row of {@code sync.outbox_claim}: its body the envelope, its key the record's id, its headers entity, op, origin
-     * and target. Sets the variable {@code acknowledged} to the ids, spelled as a Postgres array, for when Kafka has them.
+     * and target. Creates the topic of a table that has been tracked since the start. Sets the variable {@code acknowledged} to the ids, spelled as a Postgres array, for when Kafka has them.
      *
      * @param rows what {@code sync.outbox_claim} returned; a row without id is no change
+     * @throws org.apache.kafka.common.KafkaException when a topic is to be created, and the broker is away or refuses
      */
     public List<Message> toKafka(List<Map<String, Object>> rows, Exchange exchange) {
         var messages = new ArrayList<Message>(rows.size());
@@ -34,7 +37,7 @@ public final class ChangeMessages {
             var entity = (String) row.get("entity");
             var message = new DefaultMessage(exchange);
             message.setBody(row.get("envelope"));
-            message.setHeader(KafkaConstants.OVERRIDE_TOPIC, topic(entity));
+            message.setHeader(KafkaConstants.OVERRIDE_TOPIC, topics.ensure(entity));
             message.setHeader(KafkaConstants.KEY, row.get("record_id"));
             message.setHeader("entity", entity);
             message.setHeader("op", row.get("op"));
@@ -46,5 +49,10 @@ public final class ChangeMessages {
         }
         exchange.setVariable("acknowledged", ids.toString());
         return messages;
+    }
+
+    /** What creates topics. */
+    public void setTopics(Topics topics) {
+        this.topics = topics;
     }
 }

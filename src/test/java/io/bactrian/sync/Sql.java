@@ -11,25 +11,25 @@ import java.util.Map;
 import javax.sql.DataSource;
 
 /** A connection for tests: statements are prepared once, parameters are positional, and types are Postgres's to infer. */
-final class Sql implements AutoCloseable {
+public final class Sql implements AutoCloseable {
 
     private final Connection connection;
     private final Map<String, PreparedStatement> statements = new HashMap<>();
 
-    Sql(Connection connection) {
+    public Sql(Connection connection) {
         this.connection = connection;
     }
 
-    static Sql open(DataSource dataSource) throws SQLException {
+    public static Sql open(DataSource dataSource) throws SQLException {
         return new Sql(dataSource.getConnection());
     }
 
-    Connection connection() {
+    public Connection connection() {
         return connection;
     }
 
     /** All rows of a query. */
-    List<Map<String, Object>> rows(String sql, Object... parameters) throws SQLException {
+    public List<Map<String, Object>> rows(String sql, Object... parameters) throws SQLException {
         try (var result = prepare(sql, parameters).executeQuery()) {
             var names = result.getMetaData();
             var rows = new ArrayList<Map<String, Object>>();
@@ -45,7 +45,7 @@ final class Sql implements AutoCloseable {
     }
 
     /** The only row of a query. */
-    Map<String, Object> row(String sql, Object... parameters) throws SQLException {
+    public Map<String, Object> row(String sql, Object... parameters) throws SQLException {
         var rows = rows(sql, parameters);
         if (rows.size() != 1) {
             throw new AssertionError(rows.size() + " rows instead of one: " + sql);
@@ -54,23 +54,23 @@ final class Sql implements AutoCloseable {
     }
 
     /** The first column of the only row, as text; null when it is. */
-    String text(String sql, Object... parameters) throws SQLException {
+    public String text(String sql, Object... parameters) throws SQLException {
         var value = row(sql, parameters).values().iterator().next();
         return value == null ? null : value.toString();
     }
 
     /** The first column of the only row, as a number. */
-    long number(String sql, Object... parameters) throws SQLException {
+    public long number(String sql, Object... parameters) throws SQLException {
         return ((Number) row(sql, parameters).values().iterator().next()).longValue();
     }
 
     /** The first column of all rows, as text. */
-    List<String> texts(String sql, Object... parameters) throws SQLException {
+    public List<String> texts(String sql, Object... parameters) throws SQLException {
         return rows(sql, parameters).stream().map(row -> row.values().iterator().next()).map(value -> value == null ? null : value.toString()).toList();
     }
 
     /** Runs a statement; returns how many rows it touched. */
-    int run(String sql, Object... parameters) throws SQLException {
+    public int run(String sql, Object... parameters) throws SQLException {
         var statement = prepare(sql, parameters);
         return statement.execute() ? -1 : statement.getUpdateCount();
     }
