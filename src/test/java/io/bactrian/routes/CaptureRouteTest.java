@@ -73,7 +73,7 @@ class CaptureRouteTest {
             id = sql.number("insert into customers (name, email) values ('Zoë O''Neill 😀', null) returning id");
             sql.run("update customers set email = 'zoe@example.com' where id = ?", id);
             sql.connection().setAutoCommit(false);
-            sql.run("set local sync.origin = 'stripe'");
+            sql.run("select sync.act_for('stripe', 'customers/' || ?)", id);
             sql.run("delete from customers where id = ?", id);
             sql.connection().commit();
         }
