@@ -19,7 +19,8 @@ public final class ChangeMessages {
 
     /**
      * Makes one message per row of {@code sync.outbox_claim}: its body the envelope, its key the record's id, its headers entity, op, origin
-     * and target. Sets the variable {@code acknowledged} to the ids, spelled as a Postgres array, for when Kafka has them.
+     * and target. Sets the variables {@code changes} to their number, and {@code acknowledged} to the ids, spelled as a Postgres array,
+     * for when Kafka has them.
      *
      * @param rows what {@code sync.outbox_claim} returned; a row without id is no change
      */
@@ -44,6 +45,7 @@ public final class ChangeMessages {
             }
             messages.add(message);
         }
+        exchange.setVariable("changes", messages.size());
         exchange.setVariable("acknowledged", ids.toString());
         return messages;
     }
