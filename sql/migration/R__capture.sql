@@ -2,25 +2,19 @@
 -- Repeatable: every statement replaces what is there.
 
 -- Wakes the capture route, unless it said that it is awake and will look anyway: NOTIFY takes a global lock at commit.
--- Who relies on that holds a lock until commit, shared with others who do, so that the drain knows whom to wait for when
--- it falls asleep. An older snapshot than now's could still show it awake: those transactions notify.
 create or replace function sync.wake() returns void language plpgsql as $$
-declare
-  v_relies boolean := false;
 begin
-  if current_setting('transaction_isolation') = 'read committed'
-     and exists (select from sync.drain where awake_until > clock_timestamp()) then
-    v_relies := pg_try_advisory_xact_lock_shared(sync.awake_lock());
-  end if;
-  if v_relies then
-    v_relies := exists (select from sync.drain where awake_until > clock_timestamp());
-  end if;
-  if not v_relies then
+  if not exists (select from sync.drain where awake_until > clock_timestamp()) then
     perform pg_notify('bactrian', '');
   end if;
 end $$;
 
-create or replace function sync.awake_lock() returns bigint language sql immutable as $$ select 7310293856721430 $$;
+-- Whether somebody else has captured a change and not committed it yet.
+create or replace function sync.capturing() returns boolean language sql as $$
+  select exists (select from pg_locks
+                  where relation = 'sync.outbox'::regclass and mode = 'RowExclusiveLock' and pid is distinct from pg_backend_pid()
+                    and database = (select oid from pg_database where datname = current_database()));
+$$;
 
 -- Installs the triggers that capture every change of a table with a single-column primary key.
 -- Calling it again renews them. Returns the entity's name.
@@ -155,30 +149,31 @@ end $$;
 
 -- The oldest changes, for the one instance that holds the lease; no rows when another one does, or when there are none.
 -- The caller publishes them, waits for Kafka's acknowledgement, calls sync.outbox_acknowledge, and claims again until
--- no row comes. A row without an id is no change: it asks to claim once more, for a writer may have seen the drain
--- awake and not have notified. While such a writer has not committed, claims go on for a second; after that it is the
--- sweep that finds what it commits.
+-- no row comes. A row without an id is no change: it asks to claim once more, after a pause.
 --
--- p_round: how many claims of this run found changes before this one. From the second on the drain counts as awake,
--- and writers need not notify. A batch ends at p_max_rows or p_max_bytes; a change larger than that travels alone and
--- with its key only, because workers read the row itself.
+-- p_round: how many claims there were in this run before this one. Changes that the second or a later one finds are
+-- part of a stream: the drain then counts as awake for a quarter of a second, and writers need not notify. Until that
+-- has passed, and everybody has committed who captured something in it, claims that find nothing ask for one more;
+-- but what somebody commits more than a second later is found by the sweep.
+--
+-- A batch ends at p_max_rows or p_max_bytes; a change larger than that travels alone and with its key only, because
+-- workers read the row itself.
 create or replace function sync.outbox_claim(
   p_instance text, p_lease interval, p_round integer, p_max_rows integer, p_max_bytes bigint)
 returns table (id bigint, entity text, record_id text, op text, origin text, target text, envelope text)
 language plpgsql as $$
 declare
-  v_now    timestamptz := clock_timestamp();
-  v_drain  sync.drain;
-  v_awake  boolean;
-  v_seen   boolean := false; -- somebody saw us awake, relies on it, and has not committed
+  v_now   timestamptz := clock_timestamp();
+  v_drain sync.drain;
+  v_awake boolean;
+  v_again boolean;
 begin
   select d.* into v_drain from sync.drain d;
   if v_drain.instance <> p_instance and v_drain.leased_until > v_now then
     return;
   end if;
-  if v_drain.awake_until between v_now - interval '1 second' and v_now then
-    v_seen := not pg_try_advisory_xact_lock(sync.awake_lock());
-  end if;
+  -- Asked before looking, so that whoever commits in between is seen.
+  v_again := v_drain.awake_until > v_now or v_drain.awake_until > v_now - interval '1 second' and sync.capturing();
 
   return query
   select o.id, o.entity, o.record_id, o.op, o.origin, o.target,
@@ -202,23 +197,20 @@ begin
    order by o.id;
 
   v_awake := found and (p_round > 0 or v_drain.awake_until > v_now);
-  if not found and v_seen then
-    perform pg_sleep(0.01);
+  if not found and v_again then
     return next;
-  elsif not found and v_drain.awake_until > v_now then
-    return next; -- falling asleep: one more look, after this is committed
   end if;
 
-  -- Written rarely: when the lease is half spent or changes hands, when waking up, when falling asleep.
+  -- Written rarely: when the lease is half spent or changes hands, and a few times a second while awake. What a writer
+  -- with an older snapshot sees is never later than what is so.
   if v_drain.instance is distinct from p_instance
      or v_drain.leased_until < v_now + p_lease / 2
-     or v_awake and v_drain.awake_until < v_now + interval '500 ms'
-     or not v_awake and v_drain.awake_until > v_now then
+     or v_awake and v_drain.awake_until < v_now + interval '100 ms' then
     insert into sync.drain as d (instance, leased_until, awake_until)
-         values (p_instance, v_now + p_lease,
-                 case when v_awake then v_now + interval '1 second' else coalesce(least(v_drain.awake_until, v_now), '-infinity') end)
+         values (p_instance, v_now + p_lease, case when v_awake then v_now + interval '250 ms' else '-infinity' end)
     on conflict (singleton) do update
-       set instance = excluded.instance, leased_until = excluded.leased_until, awake_until = excluded.awake_until
+       set instance = excluded.instance, leased_until = excluded.leased_until,
+           awake_until = greatest(d.awake_until, excluded.awake_until)
      where d.instance = p_instance or d.leased_until <= v_now;
     if not found then
       raise exception 'another instance has just begun to drain the outbox' using errcode = 'lock_not_available';
@@ -226,8 +218,10 @@ begin
   end if;
 end $$;
 
--- Removes changes that Kafka has acknowledged. Safe to repeat.
+-- Removes changes that Kafka has acknowledged. Safe to repeat, so the commit need not wait for the disk: after a crash
+-- the changes are there again, and are published once more.
 create or replace function sync.outbox_acknowledge(p_ids bigint[]) returns void language sql as $$
+  select set_config('synchronous_commit', 'off', true);
   delete from sync.outbox where id = any (p_ids);
 $$;
 

@@ -21,7 +21,8 @@ public final class ChangeMessages {
 
     /**
      * Makes one message per row of {@code sync.outbox_claim}: its body the envelope, its key the record's id, its headers entity, op, origin
-     * and target. Creates the topic of a table that has been tracked since the start. Sets the variable {@code acknowledged} to the ids, spelled as a Postgres array, for when Kafka has them.
+     * and target. Creates the topic of a table that has been tracked since the start. Sets the variables {@code changes} to the number of
+     * messages, and {@code acknowledged} to the ids, spelled as a Postgres array, for when Kafka has them.
      *
      * @param rows what {@code sync.outbox_claim} returned; a row without id is no change
      * @throws org.apache.kafka.common.KafkaException when a topic is to be created, and the broker is away or refuses
@@ -47,6 +48,7 @@ public final class ChangeMessages {
             }
             messages.add(message);
         }
+        exchange.setVariable("changes", messages.size());
         exchange.setVariable("acknowledged", ids.toString());
         return messages;
     }

@@ -8,7 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.bactrian.TestServices;
-import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
@@ -82,16 +81,8 @@ class OutboxTest {
         stayAwake();
         sql.run("insert into customers (name) values ('Ada')");
         assertEquals(0, notifications());
-        sql.run("update sync.drain set awake_until = clock_timestamp() - interval '1 ms'");
+        fallAsleep("1 ms");
         sql.run("insert into customers (name) values ('Grace')");
-        assertEquals(1, notifications());
-    }
-
-    @Test
-    void a_transaction_with_an_old_snapshot_wakes_even_an_awake_drain() throws SQLException {
-        stayAwake();
-        sql.connection().setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
-        sql.run("insert into customers (name) values ('Ada')");
         assertEquals(1, notifications());
     }
 
@@ -106,11 +97,23 @@ class OutboxTest {
     }
 
     @Test
-    void falling_asleep_asks_for_one_more_look() throws SQLException {
+    void looks_again_while_awake() throws SQLException {
         stayAwake();
         assertEquals(1, markers());
-        assertFalse(isAwake());
+        assertTrue(isAwake());
+        fallAsleep("1 ms");
         assertEquals(0, markers());
+    }
+
+    @Test
+    void a_stream_keeps_it_awake() throws SQLException {
+        sql.run("insert into customers (name) values ('Ada'), ('Grace')");
+        claimed(0, 1);
+        claimed(1, 1);
+        fallAsleep("-10 ms");
+        sql.run("insert into customers (name) values ('Edsger')");
+        assertEquals(1, claimed(0, 1).size());
+        assertTrue(sql.number("select count(*) from sync.drain where awake_until > clock_timestamp() + interval '50 ms'") == 1);
     }
 
     @Test
@@ -118,8 +121,7 @@ class OutboxTest {
         stayAwake();
         sql.connection().setAutoCommit(false);
         sql.run("insert into customers (name) values ('Ada')");
-        assertEquals(1, markers());
-        assertFalse(isAwake());
+        fallAsleep("1 ms");
         assertEquals(1, markers(), "the writer has not committed: look again");
         sql.connection().commit();
         assertEquals(0, notifications());
@@ -131,8 +133,7 @@ class OutboxTest {
         stayAwake();
         sql.connection().setAutoCommit(false);
         sql.run("insert into customers (name) values ('Ada')");
-        assertEquals(1, markers());
-        drain.run("update sync.drain set awake_until = awake_until - interval '1 second'");
+        fallAsleep("1 second");
         assertEquals(0, markers());
     }
 
@@ -302,6 +303,10 @@ class OutboxTest {
 
     private void stayAwake() throws SQLException {
         drain.run("insert into sync.drain values (true, 'one', 'infinity', 'infinity')");
+    }
+
+    private void fallAsleep(String ago) throws SQLException {
+        drain.run("update sync.drain set awake_until = clock_timestamp() - interval '" + ago + "'");
     }
 
     private boolean isAwake() throws SQLException {
