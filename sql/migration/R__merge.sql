@@ -665,7 +665,8 @@ $$;
 -- p_error: why it could not be brought into canonical form, null if it could.
 --
 -- Returns what it came to: created, applied, conflict, unchanged, echo, deleted; duplicate; tombstone (late, about an
--- object that is gone); deferred (not to be trusted: a worker reads the object); failed (kept in sync.failure).
+-- object that is gone); deferred (not to be trusted: a worker reads the object); failed (kept in sync.failure); ignored
+-- (about an object without an id).
 create or replace function sync.apply_inbound(
   p_system text, p_entity text, p_event text, p_remote text, p_previous text, p_error text, p_fields text[], p_policy text)
 returns text language plpgsql set lock_timeout = '5s' set enable_seqscan = off as $$
@@ -681,12 +682,14 @@ begin
     if p_error is not null then
       raise exception '%', p_error using errcode = 'data_exception';
     end if;
-    v_outcome := sync.apply_event(p_system, p_entity, e, p_remote::jsonb, p_previous::jsonb, p_fields, p_policy);
+    v_outcome := case when e ->> 'external_id' is null then 'ignored'
+                      else sync.apply_event(p_system, p_entity, e, p_remote::jsonb, p_previous::jsonb, p_fields, p_policy) end;
   exception when others then
     v_outcome := 'failed';
     perform sync.keep_failure(p_system, p_entity,
       coalesce((select t.record_id from sync.link t
-                 where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id'), e ->> 'external_id'),
+                 where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id'),
+               e ->> 'external_id', e ->> 'id'),
       sqlstate, sqlerrm, e ->> 'id');
   end;
   insert into sync.event (system, event_id, entity, type, created, external_id, outcome)

@@ -1,0 +1,586 @@
+package io.bactrian.sync;
+
+import static io.bactrian.sync.Scene.START;
+import static io.bactrian.sync.Scene.state;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.bactrian.TestServices;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.postgresql.util.PSQLException;
+
+/** One outbound write: what is sent, who may send it, and what comes of its outcome. */
+class ClaimSettleTest {
+
+    private static TestServices.Database database;
+    private static Sql sql;
+
+    private Scene scene;
+
+    @BeforeAll
+    static void createDatabase() throws SQLException {
+        database = TestServices.database();
+        sql = Sql.open(database.dataSource());
+    }
+
+    @AfterAll
+    static void disconnect() throws SQLException {
+        sql.close();
+    }
+
+    @BeforeEach
+    void begin() throws SQLException {
+        scene = new Scene(sql);
+    }
+
+    // What is sent.
+
+    @Test
+    void a_new_record_is_created() throws SQLException {
+        var id = scene.insert("{name:'Ada'}");
+        var claim = scene.hub.claim(id);
+        assertEquals("create", claim.action());
+        assertEquals(state("{name:'Ada'}"), claim.record().deepCopy().retain(ModelRemote.FIELDS));
+        assertNull(claim.base());
+        assertEquals("bactrian:customers:" + id + ":0", claim.keyPrefix());
+        assertEquals("settled", scene.settle(claim, "ext_9", "{name:'Ada'}", START));
+        assertEquals("ext_9", scene.link(id).get("external_id").asText());
+        assertEquals("none", scene.hub.claim(id).action());
+    }
+
+    @Test
+    void only_fields_that_moved_differ_from_the_base() throws SQLException {
+        var id = scene.linked("{name:'Ada', email:'a@x', address:{city:'London'}}");
+        scene.edit(id, START + 1, "{email:'b@x'}");
+        scene.edit(id, START + 2, "{email:'c@x', address:null}");
+        var claim = scene.hub.claim(id);
+        assertEquals("update ext_1", claim.action() + " " + claim.externalId());
+        assertEquals(state("{name:'Ada', email:'c@x'}"), claim.record().deepCopy().retain(ModelRemote.FIELDS));
+        assertEquals(state("{name:'Ada', email:'a@x', address:{city:'London'}}"), claim.base().deepCopy().retain(ModelRemote.FIELDS));
+        assertEquals("bactrian:customers:1:1", claim.keyPrefix());
+    }
+
+    @Test
+    void what_was_changed_and_changed_back_is_not_sent() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.edit(id, START + 1, "{name:'Grace'}");
+        scene.edit(id, START + 1, "{name:'Ada'}");
+        assertEquals("none", scene.hub.claim(id).action());
+    }
+
+    @Test
+    void a_column_that_is_not_synced_is_not_sent() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.sql.run("update customers set phone = '1'");
+        assertEquals("none", scene.hub.claim(id).action());
+    }
+
+    @Test
+    void a_deleted_record_is_deleted_and_leaves_a_tombstone() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.delete(id);
+        var claim = scene.hub.claim(id);
+        assertEquals("delete ext_1", claim.action() + " " + claim.externalId());
+        assertNull(claim.record());
+        assertEquals("gone", scene.settle(claim, "ext_1", null, START + 1));
+        assertEquals("none", scene.hub.claim(id).action());
+        assertEquals(List.of("ext_1"), scene.sql.texts("select external_id from sync.tombstone"));
+        assertEquals(0, scene.pokes(id));
+    }
+
+    @Test
+    void what_never_was_or_came_and_went_unseen_is_nothing() throws SQLException {
+        assertEquals("none", scene.hub.claim("4711").action());
+        var id = scene.insert("{name:'Ada'}");
+        scene.delete(id);
+        assertEquals("none", scene.hub.claim(id).action());
+        assertEquals(0, scene.sql.number("select count(*) from sync.link"));
+    }
+
+    @Test
+    void a_record_that_is_not_tracked_says_what_to_do() {
+        var refused = assertThrows(PSQLException.class, () -> scene.sql.run("select sync.claim('stripe', 'nowhere', '1', '{name}', '1 minute')"));
+        assertEquals("the table nowhere is not tracked", refused.getServerErrorMessage().getMessage());
+        assertEquals("select sync.track('nowhere')", refused.getServerErrorMessage().getHint());
+    }
+
+    @Test
+    void a_long_id_makes_a_short_key() throws SQLException {
+        scene.sql.run("create table words (word text primary key)");
+        scene.sql.run("select sync.track('words')");
+        scene.sql.run("insert into words values (repeat('x', 1000))");
+        var prefix = scene.sql.text("select key_prefix from sync.claim('stripe', 'words', repeat('x', 1000), '{word}', '1 minute')");
+        assertTrue(prefix.length() < 150, prefix);
+        scene.sql.run("select sync.untrack('words')");
+        scene.sql.run("drop table words");
+    }
+
+    @Test
+    void a_table_with_columns_named_like_the_functions_own_syncs() throws SQLException {
+        scene.sql.run("create table odd (t integer generated by default as identity primary key, v text, l text, record text, base text, action text, token text)");
+        scene.sql.run("select sync.track('odd')");
+        scene.sql.run("insert into odd (v, record) values ('a', 'b')");
+        var row = scene.sql.row("select token, record ->> 'record' as record from sync.claim('stripe', 'odd', '1', '{v,l,record}', '1 minute')");
+        assertEquals("b", row.get("record"));
+        scene.sql.run("select sync.settle('stripe', 'odd', '1', ?, 'ext_o', '{\"v\":\"a\", \"record\":\"b\"}', now(), false, '{v,l,record}', 'newest')", row.get("token"));
+        assertEquals("applied", scene.sql.text("select sync.apply_inbound('stripe', 'odd', ?, '{\"v\":\"c\", \"record\":\"b\"}', null, null, '{v,l,record}', 'newest')",
+                Scene.json("{id:'evt_o', type:'x', at:9999999999, external_id:'ext_o', deleted:false}").toString()));
+        assertEquals("created", scene.sql.text("select sync.apply_inbound('stripe', 'odd', ?, '{\"v\":\"d\"}', null, null, '{v,l,record}', 'newest')",
+                Scene.json("{id:'evt_p', type:'x', at:1, external_id:'ext_p', deleted:false}").toString()));
+        assertEquals(List.of("1 c", "2 d"), scene.sql.texts("select t || ' ' || v from odd order by t"));
+        scene.sql.run("select sync.untrack('odd')");
+        scene.sql.run("drop table odd");
+    }
+
+    // Who may write.
+
+    @Test
+    void one_worker_at_a_time_and_the_other_is_called_later() throws SQLException {
+        var id = scene.insert("{name:'Ada'}");
+        var claim = scene.hub.claim(id);
+        scene.edit(id, START + 1, "{name:'Grace'}");
+        assertEquals("busy", scene.hub.claim(id).action());
+        scene.quiet();
+        assertEquals("settled", scene.settle(claim, "ext_1", "{name:'Ada'}", START));
+        assertEquals(1, scene.pokes(id));
+        assertEquals("update", scene.hub.claim(id).action());
+    }
+
+    @Test
+    void whoever_asked_while_it_was_busy_is_called_even_if_nothing_moved() throws SQLException {
+        var id = scene.insert("{name:'Ada'}");
+        var claim = scene.hub.claim(id);
+        scene.hub.claim(id);
+        scene.quiet();
+        scene.settle(claim, "ext_1", "{name:'Ada'}", START);
+        assertEquals(1, scene.pokes(id));
+    }
+
+    @Test
+    void of_eight_claims_at_once_one_gets_the_record() throws Exception {
+        var id = scene.insert("{name:'Ada'}");
+        var barrier = new CyclicBarrier(8);
+        var pool = Executors.newFixedThreadPool(8);
+        var actions = new ArrayList<String>();
+        try {
+            var futures = IntStream.range(0, 8).<Future<String>>mapToObj(i -> pool.submit(() -> {
+                try (var own = Sql.open(database.dataSource())) {
+                    barrier.await(10, TimeUnit.SECONDS);
+                    return new Hub(own).claim(id).action();
+                }
+            })).toList();
+            for (var future : futures) {
+                actions.add(future.get(20, TimeUnit.SECONDS));
+            }
+        } finally {
+            pool.shutdownNow();
+        }
+        assertEquals(1, actions.stream().filter("create"::equals).count(), actions.toString());
+        assertEquals(7, actions.stream().filter("busy"::equals).count(), actions.toString());
+    }
+
+    @Test
+    void a_lost_token_changes_nothing_and_asks_for_another_look() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.edit(id, START + 1, "{name:'Grace'}");
+        var slow = scene.hub.claim(id);
+        expireLease(id);
+        var quick = scene.hub.claim(id);
+        var link = scene.link(id);
+        scene.quiet();
+        assertEquals("lost", scene.settle(slow, "ext_1", "{name:'Grace'}", START + 2));
+        assertEquals("lost", scene.hub.fail(slow, true));
+        assertEquals(2, scene.pokes(id));
+        assertEquals(link, scene.link(id));
+        assertEquals(0, scene.sql.number("select count(*) from sync.failure"));
+        assertEquals("settled", scene.settle(quick, "ext_1", "{name:'Grace'}", START + 2));
+        assertEquals("lost", scene.settle(quick, "ext_1", "{name:'Grace'}", START + 2));
+    }
+
+    // Outcomes that nobody knows.
+
+    @Test
+    void a_create_of_unknown_outcome_is_repeated_as_it_was() throws SQLException {
+        var id = scene.insert("{name:'Ada'}");
+        var first = scene.hub.claim(id);
+        expireLease(id);
+        scene.edit(id, START + 1, "{name:'Grace'}");
+        var second = scene.hub.claim(id);
+        assertEquals("create", second.action());
+        assertEquals(first.record(), second.record());
+        assertEquals(first.keyPrefix(), second.keyPrefix());
+        assertNotEquals(first.token(), second.token());
+        scene.quiet();
+        assertEquals("settled", scene.hub.settle(second, new ModelRemote.Answer("ext_1", state("{name:'Ada'}"), START, true)));
+        assertEquals(1, scene.pokes(id));
+        assertEquals("fetch", scene.hub.claim(id).action(), "the answer was an old one: look what it is now");
+    }
+
+    @Test
+    void a_record_that_was_deleted_while_its_create_is_unknown_is_created_and_deleted() throws SQLException {
+        var id = scene.insert("{}");
+        scene.hub.claim(id);
+        expireLease(id);
+        scene.delete(id);
+        var again = scene.hub.claim(id);
+        assertEquals("create", again.action());
+        scene.quiet();
+        scene.settle(again, "ext_1", "{}", START);
+        assertEquals(1, scene.pokes(id));
+        assertEquals("delete", scene.hub.claim(id).action());
+    }
+
+    @Test
+    void an_update_of_unknown_outcome_is_repeated_with_its_key_while_the_record_is_the_same() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.edit(id, START + 1, "{name:'Grace'}");
+        var first = scene.hub.claim(id);
+        assertEquals("waiting", scene.hub.fail(first, false));
+        var second = scene.hub.claim(id);
+        assertEquals(first.keyPrefix(), second.keyPrefix());
+        assertEquals(first.record(), second.record());
+        assertEquals(first.base(), second.base());
+    }
+
+    @Test
+    void another_request_than_the_one_of_unknown_outcome_has_another_key_and_covers_its_fields() throws SQLException {
+        var id = scene.linked("{name:'Ada', email:'a@x'}");
+        scene.edit(id, START + 1, "{name:'Grace'}");
+        var first = scene.hub.claim(id);
+        scene.hub.fail(first, false);
+        scene.edit(id, START + 2, "{name:'Ada', email:'b@x'}");
+        var second = scene.hub.claim(id);
+        assertEquals("update", second.action());
+        assertNotEquals(first.keyPrefix(), second.keyPrefix());
+        assertEquals("Grace", second.base().get("name").asText(), "it may say so there");
+        assertEquals("a@x", second.base().get("email").asText());
+        scene.hub.fail(second, false);
+        scene.edit(id, START + 3, "{name:'Grace', email:'b@x'}");
+        var third = scene.hub.claim(id);
+        assertNotEquals(second.keyPrefix(), third.keyPrefix());
+        assertEquals("Ada", third.base().get("name").asText());
+        assertEquals("a@x", third.base().get("email").asText());
+    }
+
+    @Test
+    void a_field_stays_in_the_request_though_the_merge_made_it_agree() throws SQLException {
+        // What a worker has under way may reach the remote any time: then it must be set right.
+        var id = scene.linked("{name:'Ada', email:'a@x'}");
+        scene.edit(id, START + 1, "{name:'Grace'}");
+        scene.hub.fail(scene.hub.claim(id), false);
+        scene.edit(id, START + 2, "{name:'Ada'}");
+        scene.hub.fail(scene.hub.claim(id), false);
+        var again = scene.hub.claim(id);
+        assertEquals("update", again.action());
+        assertEquals("Grace > Ada", again.base().get("name").asText() + " > " + again.record().get("name").asText());
+    }
+
+    @Test
+    void a_delete_of_unknown_outcome_is_finished_before_a_new_record_of_the_same_id_is_created() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.delete(id);
+        var first = scene.hub.claim(id);
+        expireLease(id);
+        scene.sql.run("insert into customers (id, name) values (?::bigint, 'Grace')", id);
+        var second = scene.hub.claim(id);
+        assertEquals("delete ext_1", second.action() + " " + second.externalId());
+        assertEquals(first.keyPrefix(), second.keyPrefix());
+        scene.quiet();
+        assertEquals("gone", scene.settle(second, "ext_1", null, START + 1));
+        assertEquals(1, scene.pokes(id));
+        var create = scene.hub.claim(id);
+        assertEquals("create", create.action());
+        assertNotEquals(second.keyPrefix(), create.keyPrefix());
+        assertEquals("Grace", create.record().get("name").asText());
+    }
+
+    @Test
+    void a_worker_that_died_is_noticed() throws SQLException {
+        var id = scene.insert("{name:'Ada'}");
+        var claim = scene.hub.claim(id);
+        assertEquals(0, scene.sql.number("select sync.retry_due()"));
+        expireLease(id);
+        scene.quiet();
+        assertEquals(1, scene.sql.number("select sync.retry_due()"));
+        assertEquals(1, scene.pokes(id));
+        assertEquals(0, scene.sql.number("select sync.retry_due()"));
+        assertEquals("lost", scene.settle(claim, "ext_1", "{name:'Ada'}", START));
+        assertEquals("create", scene.hub.claim(id).action());
+    }
+
+    // Outcomes.
+
+    @Test
+    void a_refused_write_waits_for_a_person_or_the_next_change_and_takes_a_new_key() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.edit(id, START + 1, "{name:'Grace'}");
+        var claim = scene.hub.claim(id);
+        scene.quiet();
+        assertEquals("refused", scene.hub.fail(claim, true));
+        assertEquals(0, scene.pokes(id));
+        assertEquals("test a test made it fail", scene.sql.text("select code || ' ' || reason from sync.failure where direction = 'out' and next_attempt_at is null"));
+        assertEquals(0, scene.sql.number("select sync.retry_due()"));
+        var again = scene.hub.claim(id);
+        assertEquals("update", again.action());
+        assertNotEquals(claim.keyPrefix(), again.keyPrefix());
+        scene.settle(again, "ext_1", "{name:'Grace'}", START + 2);
+        assertEquals(0, scene.sql.number("select count(*) from sync.failure"));
+    }
+
+    @Test
+    void a_refused_write_that_is_taken_back_is_no_failure_any_more() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.edit(id, START + 1, "{name:'Grace'}");
+        scene.hub.fail(scene.hub.claim(id), true);
+        scene.edit(id, START + 2, "{name:'Ada'}");
+        assertEquals("none", scene.hub.claim(id).action());
+        assertEquals(0, scene.sql.number("select count(*) from sync.failure"));
+    }
+
+    @Test
+    void a_refusal_after_a_write_of_unknown_outcome_has_the_object_read_first() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.edit(id, START + 1, "{name:'Grace'}");
+        scene.hub.fail(scene.hub.claim(id), false);
+        scene.edit(id, START + 2, "{name:'refuse'}");
+        scene.hub.fail(scene.hub.claim(id), true);
+        scene.edit(id, START + 3, "{name:'Ada'}");
+        var fetch = scene.hub.claim(id);
+        assertEquals("fetch", fetch.action(), "Grace may have arrived");
+        assertEquals("settled", scene.settle(fetch, "ext_1", "{name:'Grace'}", START + 4));
+    }
+
+    @Test
+    void a_failed_call_waits_and_is_poked_when_its_time_comes() throws SQLException {
+        var id = scene.insert("{name:'Ada'}");
+        assertEquals("waiting", scene.hub.fail(scene.hub.claim(id), false));
+        scene.quiet();
+        assertEquals(0, scene.sql.number("select sync.retry_due()"));
+        scene.sql.run("update sync.failure set next_attempt_at = now()");
+        assertEquals(1, scene.sql.number("select sync.retry_due()"));
+        assertEquals(1, scene.pokes(id));
+        assertEquals(0, scene.sql.number("select sync.retry_due()"), "not again before the worker had its time");
+        assertEquals("create", scene.hub.claim(id).action());
+    }
+
+    @Test
+    void pauses_grow_to_minutes_and_the_other_systems_word_counts() throws SQLException {
+        var id = scene.insert("{name:'Ada'}");
+        var pauses = new ArrayList<Long>();
+        for (int i = 0; i < 12; i++) {
+            scene.hub.fail(scene.hub.claim(id), false);
+            pauses.add(pause());
+        }
+        for (int i = 0; i < 12; i++) {
+            long least = Math.min(300_000, 1000L << i);
+            assertTrue(pauses.get(i) > least - 1000 && pauses.get(i) <= least * 3 / 2, pauses.toString());
+        }
+        assertEquals(12, scene.sql.number("select attempts from sync.failure"));
+        var claim = scene.hub.claim(id);
+        scene.sql.run("select sync.fail('stripe', 'customers', ?, ?, false, 'rate_limit', 'slow down', 'req_1', 1800)", id, claim.token());
+        assertTrue(pause() > 1_790_000);
+        assertEquals("req_1", scene.sql.text("select request_id from sync.failure"));
+    }
+
+    @Test
+    void one_failure_stops_nobody_else() throws SQLException {
+        var id = scene.insert("{name:'Ada'}");
+        var other = scene.insert("{name:'Grace'}");
+        scene.hub.fail(scene.hub.claim(id), true);
+        assertEquals("create", scene.hub.claim(other).action());
+    }
+
+    @Test
+    void whoever_asked_while_it_failed_is_called() throws SQLException {
+        var id = scene.insert("{name:'Ada'}");
+        var claim = scene.hub.claim(id);
+        scene.edit(id, START + 1, "{name:'Grace'}");
+        scene.hub.claim(id);
+        scene.quiet();
+        scene.hub.fail(claim, true);
+        assertEquals(1, scene.pokes(id));
+    }
+
+    @Test
+    void retries_go_on_though_one_table_is_not_tracked_any_more() throws SQLException {
+        scene.sql.run("create table things (id bigint primary key, name text)");
+        scene.sql.run("select sync.track('things')");
+        scene.sql.run("insert into things values (1, 'a')");
+        var token = scene.sql.number("select token from sync.claim('stripe', 'things', '1', '{name}', '1 minute')");
+        scene.sql.run("select sync.fail('stripe', 'things', '1', ?, false, 'test', 'test', null, null)", token);
+        var id = scene.insert("{name:'Ada'}");
+        scene.hub.fail(scene.hub.claim(id), false);
+        scene.sql.run("drop table things");
+        scene.quiet();
+        scene.sql.run("update sync.failure set next_attempt_at = now()");
+        scene.sql.run("select sync.retry_due()");
+        assertEquals(1, scene.pokes(id));
+        scene.sql.run("select sync.untrack('things')");
+    }
+
+    @Test
+    void an_update_that_meets_no_object_reads_before_anything_is_believed() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.edit(id, START + 1, "{name:'Grace'}");
+        var claim = scene.hub.claim(id);
+        scene.quiet();
+        assertEquals("look", scene.settle(claim, null, null, START + 2));
+        assertEquals(state("{name:'Grace'}"), scene.customer(id));
+        assertEquals(1, scene.pokes(id));
+        var fetch = scene.hub.claim(id);
+        assertEquals("fetch", fetch.action());
+        assertEquals("gone", scene.settle(fetch, "ext_1", null, START + 3));
+        assertNull(scene.customer(id));
+        assertEquals(List.of("name Ada > Grace | -: remote"), scene.conflicts());
+    }
+
+    @Test
+    void an_object_deleted_before_we_hear_that_it_was_created_takes_its_record_along() throws SQLException {
+        var id = scene.insert("{name:'Ada'}");
+        var claim = scene.hub.claim(id);
+        assertEquals("deleted", scene.event("deleted", "ext_9", START + 1, null, id, null, "{}"));
+        assertEquals(1, scene.customers());
+        assertEquals("gone", scene.settle(claim, "ext_9", "{name:'Ada'}", START));
+        assertNull(scene.customer(id));
+        assertEquals(List.of(), scene.conflicts());
+    }
+
+    @Test
+    void a_new_record_with_the_id_of_one_that_is_gone_is_a_new_object() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.delete(id);
+        scene.settle(scene.hub.claim(id), "ext_1", null, START + 1);
+        scene.sql.run("insert into customers (id, name) values (?::bigint, 'Grace')", id);
+        var claim = scene.hub.claim(id);
+        assertEquals("create", claim.action());
+        assertFalse(claim.keyPrefix().equals("bactrian:customers:1:0"), claim.keyPrefix());
+        scene.settle(claim, "ext_2", "{name:'Grace'}", START + 2);
+        assertEquals("tombstone", scene.updated("ext_1", START + 3, null, "{name:'Ada'}"));
+        assertEquals("applied", scene.updated("ext_2", START + 3, "{name:'Grace'}", "{name:'Barbara'}"));
+        assertEquals(state("{name:'Barbara'}"), scene.customer(id));
+    }
+
+    @Test
+    void a_record_that_comes_while_its_predecessor_is_deleted_is_looked_at() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.delete(id);
+        var claim = scene.hub.claim(id);
+        scene.sql.run("insert into customers (id, name) values (?::bigint, 'Grace')", id);
+        assertEquals("busy", scene.hub.claim(id).action());
+        scene.quiet();
+        assertEquals("gone", scene.settle(claim, "ext_1", null, START + 1));
+        assertEquals(1, scene.pokes(id));
+        assertEquals(state("{name:'Grace'}"), scene.customer(id));
+    }
+
+    // Reading.
+
+    @Test
+    void a_read_is_merged_with_the_time_of_the_event_that_asked_for_it() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.updated("ext_1", START, "{name:'x'}", "{name:'Edsger'}");
+        var fetch = scene.hub.claim(id);
+        scene.edit(id, START + 10, "{name:'Grace'}");
+        scene.settle(fetch, "ext_1", "{name:'Edsger'}", START + 60);
+        assertEquals(List.of("name Ada > Grace | Edsger: hub"), scene.conflicts());
+    }
+
+    @Test
+    void a_read_that_failed_is_asked_for_again() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.updated("ext_1", START, "{name:'x'}", "{name:'Edsger'}");
+        scene.hub.fail(scene.hub.claim(id), false);
+        scene.hub.fail(scene.hub.claim(id), true);
+        assertEquals("fetch", scene.hub.claim(id).action());
+        expireLease(id);
+        assertEquals("fetch", scene.hub.claim(id).action());
+    }
+
+    @Test
+    void a_hub_edit_goes_out_after_the_read() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.updated("ext_1", START, "{name:'x'}", "{name:'Ada', email:'a@x'}");
+        scene.edit(id, START + 1, "{name:'Grace'}");
+        var fetch = scene.hub.claim(id);
+        assertEquals("fetch", fetch.action());
+        scene.quiet();
+        scene.settle(fetch, "ext_1", "{name:'Ada', email:'a@x'}", START + 1);
+        assertEquals(1, scene.pokes(id));
+        assertEquals("update", scene.hub.claim(id).action());
+        assertEquals(state("{name:'Grace', email:'a@x'}"), scene.customer(id));
+    }
+
+    // Answers that the hub cannot take.
+
+    @Test
+    void an_answer_that_the_table_refuses_settles_the_write_and_is_kept_as_a_failure() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.edit(id, START + 1, "{name:'Grace'}");
+        var claim = scene.hub.claim(id);
+        scene.quiet();
+        assertEquals("failed", scene.settle(claim, "ext_1", "{name:'Grace', address:'no object'}", START + 2));
+        assertEquals("in 23514", scene.sql.text("select direction || ' ' || code from sync.failure"));
+        assertEquals(state("{name:'Grace'}"), scene.customer(id));
+        assertEquals(0, scene.pokes(id));
+        assertEquals("none", scene.hub.claim(id).action());
+    }
+
+    @Test
+    void a_deletion_that_the_table_refuses_is_kept_as_a_failure() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.sql.run("create table orders (customer bigint references customers)");
+        scene.sql.run("insert into orders values (?::bigint)", id);
+        scene.edit(id, START + 1, "{name:'Grace'}");
+        scene.settle(scene.hub.claim(id), null, null, START + 2);
+        scene.quiet();
+        assertEquals("failed", scene.settle(scene.hub.claim(id), "ext_1", null, START + 3));
+        assertEquals("in 23503", scene.sql.text("select direction || ' ' || code from sync.failure"));
+        assertEquals(0, scene.pokes(id));
+        scene.sql.run("drop table orders");
+    }
+
+    @Test
+    void a_row_that_is_locked_too_long_fails_the_settle_and_changes_nothing() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.updated("ext_1", START, "{name:'x'}", "{name:'Edsger'}");
+        var fetch = scene.hub.claim(id);
+        var before = scene.link(id);
+        try (var user = Sql.open(database.dataSource())) {
+            user.connection().setAutoCommit(false);
+            user.run("update customers set name = 'Grace'");
+            scene.sql.run("alter function sync.settle set lock_timeout = '50 ms'");
+            assertEquals("55P03", assertThrows(PSQLException.class, () -> scene.settle(fetch, "ext_1", "{name:'Edsger'}", START)).getSQLState());
+            user.connection().rollback();
+        } finally {
+            scene.sql.run("alter function sync.settle set lock_timeout = '5s'");
+        }
+        assertEquals(before, scene.link(id));
+        assertEquals(0, scene.sql.number("select count(*) from sync.failure"));
+        assertEquals("settled", scene.settle(fetch, "ext_1", "{name:'Edsger'}", START));
+        assertEquals(state("{name:'Edsger'}"), scene.customer(id));
+    }
+
+    /** How long the only failure still waits, in milliseconds. */
+    private long pause() throws SQLException {
+        return scene.sql.number("select (extract(epoch from next_attempt_at - clock_timestamp()) * 1000)::bigint from sync.failure");
+    }
+
+    private void expireLease(String id) throws SQLException {
+        scene.sql.run("update sync.link set lease_until = '-infinity' where record_id = ?", id);
+    }
+}
