@@ -143,7 +143,7 @@ class CaptureRouteTest {
         try {
             long id = insert("nobody hears");
             eventually().until(() -> customers.of(id), hasSize(1));
-            assertEquals(1, number(LISTENING + " and pid <> " + hanging));
+            eventually().until(() -> number(LISTENING + " and pid <> " + hanging) == 1);
         } finally {
             signal("CONT", hanging);
         }
