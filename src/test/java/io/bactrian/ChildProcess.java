@@ -42,12 +42,12 @@ public final class ChildProcess implements AutoCloseable {
         var classPath = Arrays.stream(classPath().split(System.getProperty("path.separator")))
                 .filter(entry -> !entry.endsWith("test-classes"))
                 .collect(Collectors.joining(System.getProperty("path.separator")));
-        return start(classPath, "io.bactrian.Main", directory, environment);
+        return start(List.of("-Xmx256m", "-cp", classPath, "io.bactrian.Main"), directory, environment);
     }
 
     /** Starts the sandbox, as {@link #application}. */
     public static ChildProcess sandbox(Path directory, Map<String, String> environment) throws IOException {
-        return start(classPath(), "io.bactrian.sandbox.Sandbox", directory, environment);
+        return start(List.of("-cp", classPath(), "io.bactrian.sandbox.Sandbox"), directory, environment);
     }
 
     /** Copies the project's own settings, SQL and routes, as far as named, into a directory to start Bactrian in. */
@@ -65,11 +65,12 @@ public final class ChildProcess implements AutoCloseable {
         return System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
     }
 
-    private static ChildProcess start(String classPath, String mainClass, Path directory, Map<String, String> environment) throws IOException {
+    private static ChildProcess start(List<String> arguments, Path directory, Map<String, String> environment) throws IOException {
         var output = Files.createTempFile(directory, "output", ".txt");
         var errors = Files.createTempFile(directory, "errors", ".txt");
         var command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
-        command.addAll(List.of("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", classPath, mainClass));
+        command.addAll(List.of("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"));
+        command.addAll(arguments);
         var builder = new ProcessBuilder(command)
                 .directory(directory.toFile())
                 .redirectOutput(Redirect.to(output.toFile()))
@@ -84,6 +85,11 @@ public final class ChildProcess implements AutoCloseable {
             throw new AssertionError("it does not end; it printed:\n" + output() + errors());
         }
         return process.exitValue();
+    }
+
+    /** Whether it ends within that time. */
+    public boolean endsWithin(Duration time) throws InterruptedException {
+        return process.waitFor(time.toMillis(), TimeUnit.MILLISECONDS);
     }
 
     public boolean isAlive() {

@@ -1,0 +1,309 @@
+package io.bactrian;
+
+import static org.awaitility.Awaitility.await;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.NullNode;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Queue;
+import java.util.Random;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+
+/**
+ * People who edit, insert and delete customers on both sides at once, some with SQL and some in Stripe's dashboard, each at random. No two
+ * values are alike, so that it can be told what became of each.
+ */
+final class Editors implements AutoCloseable {
+
+    /** Somebody replaced a value that they saw by another; in Postgres, or in Stripe. */
+    private record Edit(boolean inPostgres, String id, String field, JsonNode seen, JsonNode value) {
+    }
+
+    private final TwoSides sides;
+    private final int population;
+    private final ScheduledExecutorService threads;
+    private final List<ScheduledFuture<?>> editors = new ArrayList<>();
+    private final AtomicInteger sqlEdits = new AtomicInteger();
+    private final AtomicInteger dashboardEdits = new AtomicInteger();
+    private final AtomicLong values = new AtomicLong();
+    private final AtomicLong rowChanges = new AtomicLong();
+    private final Queue<Edit> edits = new ConcurrentLinkedQueue<>();
+    private final Set<String> deletedRows = ConcurrentHashMap.newKeySet();
+    private final Set<String> deletedCustomers = ConcurrentHashMap.newKeySet();
+
+    /**
+     * @param population about how many customers there are to be
+     * @param editors how many people there are on each side
+     */
+    Editors(TwoSides sides, long seed, int population, int editors, Duration pause) {
+        this.sides = sides;
+        this.population = population;
+        threads = Executors.newScheduledThreadPool(2 * editors);
+        var random = new Random(seed);
+        for (int i = 0; i < editors; i++) {
+            var inPostgres = new Random(random.nextLong());
+            var inStripe = new Random(random.nextLong());
+            schedule(() -> editRows(inPostgres), sqlEdits, pause);
+            schedule(() -> editCustomer(inStripe), dashboardEdits, pause);
+        }
+    }
+
+    private interface Action {
+
+        void run() throws SQLException;
+    }
+
+    private void schedule(Action action, AtomicInteger remaining, Duration pause) {
+        editors.add(threads.scheduleWithFixedDelay(() -> {
+            if (remaining.getAndDecrement() > 0) {
+                try {
+                    action.run();
+                } catch (SQLException e) {
+                    throw new IllegalStateException(e);
+                }
+            }
+        }, 0, pause.toMillis(), TimeUnit.MILLISECONDS));
+    }
+
+    /** Lets them make at most so many edits on each side from now on, and returns at once. */
+    void edit(int number) {
+        sqlEdits.set(number);
+        dashboardEdits.set(number);
+    }
+
+    /** Waits until they have made their edits. */
+    void awaitEnd() throws Exception {
+        await().atMost(Duration.ofMinutes(2)).until(() -> sqlEdits.get() <= 0 && dashboardEdits.get() <= 0 || editors.stream().anyMatch(Future::isDone));
+        close();
+    }
+
+    /** Stops them, and waits until they have. */
+    @Override
+    public void close() throws Exception {
+        edit(0);
+        editors.forEach(editor -> editor.cancel(false));
+        threads.shutdown();
+        if (!threads.awaitTermination(30, TimeUnit.SECONDS)) {
+            throw new AssertionError("somebody does not come to an end");
+        }
+        for (var editor : editors) {
+            if (!editor.isCancelled()) {
+                editor.get(); // throws what stopped it
+            }
+        }
+    }
+
+    /** How many rows were inserted, changed or deleted, counted once for each transaction. */
+    long rowChanges() {
+        return rowChanges.get();
+    }
+
+    /** How many values were given. */
+    int size() {
+        return edits.size();
+    }
+
+    // With SQL.
+
+    private void editRows(Random random) throws SQLException {
+        try (var connection = sides.connect()) {
+            connection.setAutoCommit(false);
+            var ids = ids(connection);
+            int what = random.nextInt(100);
+            if (ids.size() < 2 || ids.size() < population && what < 6 || ids.size() < 2 * population && what < 2) {
+                insert(connection, random);
+            } else if (what < 10 && ids.size() > population / 2) {
+                delete(connection, pick(random, ids));
+            } else {
+                int rows = what < 15 ? 5 : 1;
+                int times = what > 95 ? 10 : 1;
+                // In order, or two of them would lock each other out.
+                random.ints(rows, 0, ids.size()).distinct().mapToObj(ids::get).sorted().toList()
+                        .forEach(id -> update(connection, random, id, times));
+            }
+            connection.commit();
+        }
+    }
+
+    private static List<String> ids(Connection connection) throws SQLException {
+        try (var statement = connection.createStatement(); var rows = statement.executeQuery("select id from customers order by id")) {
+            var ids = new ArrayList<String>();
+            while (rows.next()) {
+                ids.add(rows.getString(1));
+            }
+            return ids;
+        }
+    }
+
+    private void insert(Connection connection, Random random) throws SQLException {
+        try (var insert = connection.prepareStatement(
+                "insert into customers (name, email, phone, description, address) values (?, ?, ?, ?, ?::jsonb) returning id")) {
+            var record = new HashMap<String, JsonNode>();
+            for (int i = 0; i < TwoSides.FIELDS.size(); i++) {
+                var field = TwoSides.FIELDS.get(i);
+                record.put(field, value(random, field));
+                insert.setString(i + 1, text(record.get(field)));
+            }
+            try (var rows = insert.executeQuery()) {
+                rows.next();
+                var id = rows.getString(1);
+                record.forEach((field, value) -> edits.add(new Edit(true, id, field, NullNode.instance, value)));
+            }
+            rowChanges.incrementAndGet();
+        }
+    }
+
+    private void delete(Connection connection, String id) throws SQLException {
+        try (var delete = connection.prepareStatement("delete from customers where id = ?::bigint")) {
+            delete.setString(1, id);
+            if (delete.executeUpdate() > 0) {
+                deletedRows.add(id);
+                rowChanges.incrementAndGet();
+            }
+        }
+    }
+
+    private void update(Connection connection, Random random, String id, int times) {
+        try (var select = connection.prepareStatement("select to_jsonb(c) from customers c where id = ?::bigint for update")) {
+            select.setString(1, id);
+            for (int i = 0; i < times; i++) {
+                JsonNode seen;
+                try (var rows = select.executeQuery()) {
+                    if (!rows.next()) {
+                        return; // deleted meanwhile
+                    }
+                    seen = TwoSides.json(rows.getString(1));
+                }
+                for (var entry : change(random).entrySet()) {
+                    var field = entry.getKey();
+                    try (var update = connection.prepareStatement("update customers set " + field + " = ?" + (field.equals("address") ? "::jsonb" : "")
+                            + " where id = ?::bigint")) {
+                        update.setString(1, text(entry.getValue()));
+                        update.setString(2, id);
+                        update.executeUpdate();
+                    }
+                    edits.add(new Edit(true, id, field, TwoSides.value(seen.get(field)), entry.getValue()));
+                }
+            }
+            rowChanges.incrementAndGet();
+        } catch (SQLException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static String text(JsonNode value) {
+        return value.isNull() ? null : value.isObject() ? value.toString() : value.asText();
+    }
+
+    // In the dashboard.
+
+    private void editCustomer(Random random) {
+        var dashboard = sides.stripe().dashboard();
+        var ids = dashboard.customers().stream().map(customer -> customer.get("id").asText()).toList();
+        int what = random.nextInt(100);
+        if (ids.size() < 2 || ids.size() < population && what < 6 || ids.size() < 2 * population && what < 2) {
+            var record = new LinkedHashMap<String, JsonNode>();
+            TwoSides.FIELDS.forEach(field -> record.put(field, value(random, field)));
+            dashboard.createCustomer(form(record));
+            return;
+        }
+        var id = pick(random, ids);
+        try {
+            if (what < 10 && ids.size() > population / 2) {
+                dashboard.deleteCustomer(id);
+                deletedCustomers.add(id);
+            } else {
+                dashboard.updateCustomer(id, form(change(random)));
+            }
+        } catch (IllegalArgumentException e) {
+            if (!dashboard.customer(id).path("deleted").asBoolean()) {
+                throw e;
+            }
+        }
+    }
+
+    private static Map<String, Object> form(Map<String, JsonNode> record) {
+        return TwoSides.JSON.convertValue(record, new com.fasterxml.jackson.core.type.TypeReference<>() { });
+    }
+
+    // What they write.
+
+    private Map<String, JsonNode> change(Random random) {
+        var change = new HashMap<String, JsonNode>();
+        for (int i = random.nextInt(2); i >= 0; i--) {
+            var field = pick(random, TwoSides.FIELDS);
+            change.put(field, value(random, field));
+        }
+        return change;
+    }
+
+    private JsonNode value(Random random, String field) {
+        if (random.nextInt(8) == 0) {
+            return NullNode.instance;
+        }
+        long number = values.incrementAndGet();
+        return switch (field) {
+            case "email" -> TwoSides.JSON.getNodeFactory().textNode("e" + number + "@example.com");
+            case "phone" -> TwoSides.JSON.getNodeFactory().textNode("+" + number);
+            case "address" -> TwoSides.JSON.createObjectNode().put("city", "C" + number).put("country", "DE");
+            default -> TwoSides.JSON.getNodeFactory().textNode(field + " '" + number + "' 🐫");
+        };
+    }
+
+    private static <T> T pick(Random random, List<T> list) {
+        return list.get(random.nextInt(list.size()));
+    }
+
+    // What became of it.
+
+    /** What was deleted on one side, and is there. To be called once all is quiet. */
+    List<String> revenants() throws SQLException {
+        var revenants = new ArrayList<String>();
+        var rows = sides.rows().keySet();
+        deletedRows.stream().filter(rows::contains).forEach(id -> revenants.add("row " + id));
+        sides.stripe().dashboard().customers().stream().map(customer -> customer.get("id").asText()).filter(deletedCustomers::contains)
+                .forEach(id -> revenants.add("customer " + id));
+        return revenants;
+    }
+
+    /**
+     * The values that are lost: nobody who saw one replaced it, no conflict that is on record overruled it, it is not there, and its record
+     * is. To be called once all is quiet.
+     */
+    List<String> lost() throws Exception {
+        var all = new ArrayList<>(edits);
+        sides.dashboardEdits((id, field, seen, value) -> all.add(new Edit(false, id, field, seen, value)));
+        var rows = sides.rows();
+        var customers = new HashSet<String>();
+        sides.stripe().dashboard().customers().forEach(customer -> customers.add(customer.get("id").asText()));
+        var accounted = new HashSet<String>();
+        all.forEach(edit -> accounted.add(edit.field + edit.seen));
+        rows.values().forEach(row -> TwoSides.FIELDS.forEach(field -> accounted.add(field + TwoSides.value(row.get(field)))));
+        for (var loser : sides.column("select jsonb_build_object('field', field, 'value', case winner when 'hub' then remote else local end)"
+                + " from sync.conflict")) {
+            var conflict = TwoSides.json(loser);
+            accounted.add(conflict.get("field").asText() + TwoSides.value(conflict.get("value")));
+        }
+        return all.stream()
+                .filter(edit -> edit.inPostgres ? rows.containsKey(edit.id) : customers.contains(edit.id))
+                .filter(edit -> !edit.value.isNull() && !accounted.contains(edit.field + edit.value))
+                .map(Edit::toString).toList();
+    }
+}

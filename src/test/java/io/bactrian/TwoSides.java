@@ -1,0 +1,276 @@
+package io.bactrian;
+
+import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.NullNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.bactrian.sandbox.Ports;
+import io.bactrian.sandbox.SandboxKafka;
+import io.bactrian.sandbox.Temporary;
+import io.bactrian.sandbox.stripe.ApiCall;
+import io.bactrian.sandbox.stripe.Fault;
+import io.bactrian.sandbox.stripe.StripeSimulator;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.ConnectException;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
+
+/** A Postgres and a Stripe that outlive the application between them, which is a process of its own and may be killed. */
+final class TwoSides implements AutoCloseable {
+
+    static final List<String> FIELDS = List.of("name", "email", "phone", "description", "address");
+    static final ObjectMapper JSON = new ObjectMapper();
+
+    private static final HttpClient HTTP = HttpClient.newHttpClient();
+    private static final Duration PATIENCE = Duration.ofMinutes(2);
+    private static final Duration QUIET = Duration.ofSeconds(10);
+
+    private final Path directory = Temporary.directory("two-sides");
+    private final TestServices.Database database = TestServices.database();
+    private final SandboxKafka kafka = SandboxKafka.startTemporary();
+    private final int httpPort = Ports.free();
+    private final int managementPort = Ports.free();
+    private final StripeSimulator stripe = StripeSimulator.start(
+            StripeSimulator.Options.inMemory().withWebhookUrl("http://127.0.0.1:" + httpPort + "/webhooks/stripe"));
+    private final UnderWay underWay = new UnderWay(database.dataSource(), kafka.bootstrap(), stripe::webhooksIdle);
+    private ChildProcess application;
+
+    /** Starts the two sides, and Kafka. */
+    TwoSides() throws IOException {
+        ChildProcess.copyTo(directory, "application.properties", "sql", "routes");
+    }
+
+    /** Starts the application. Leases and time-outs are short, so that what a killed one held is soon free. */
+    void startApplication() throws IOException {
+        application = ChildProcess.application(directory, Map.ofEntries(
+                Map.entry("POSTGRES_URL", database.jdbcUrl()),
+                Map.entry("POSTGRES_USERNAME", database.username()),
+                Map.entry("POSTGRES_PASSWORD", database.password()),
+                Map.entry("KAFKA_BROKERS", kafka.bootstrap()),
+                Map.entry("KAFKA_SESSION_TIMEOUT", "2500"),
+                Map.entry("KAFKA_HEARTBEAT_INTERVAL", "500"),
+                Map.entry("STRIPE_API_KEY", "sk_test_sandbox"),
+                Map.entry("STRIPE_API_BASE", stripe.baseUrl().toString()),
+                Map.entry("STRIPE_WEBHOOK_SECRET", "whsec_sandbox"),
+                Map.entry("CAMEL_COMPONENT_STRIPE_CONNECT_TIMEOUT", "500ms"),
+                Map.entry("CAMEL_COMPONENT_STRIPE_READ_TIMEOUT", "1500ms"),
+                Map.entry("SYNC_LEASE", "5 seconds"),
+                Map.entry("HTTP_PORT", Integer.toString(httpPort)),
+                Map.entry("MANAGEMENT_PORT", Integer.toString(managementPort))));
+    }
+
+    /** From now on webhooks come twice, late and in any order, and answers to calls get lost. */
+    void startFaults(long seed) {
+        stripe.faults().seed(seed).webhookDelay(0, 150)
+                .probability(Fault.WEBHOOK_DUPLICATED, 0.1)
+                .probability(Fault.WEBHOOK_SHUFFLED, 0.2)
+                .probability(Fault.RESET_AFTER_COMMIT, 0.01)
+                .probability(Fault.HANG_AFTER_COMMIT, 0.01);
+    }
+
+    ChildProcess application() {
+        return application;
+    }
+
+    /** Waits until the application does its work. */
+    void awaitReady() {
+        await().atMost(PATIENCE).failFast(() -> assertTrue(application.isAlive(), application::errors))
+                .ignoreException(ConnectException.class)
+                .until(() -> ChildProcess.get(managementPort, "/observe/health/ready").statusCode() == 200);
+    }
+
+    /** Kills the application, as kill -9 does. */
+    void kill() {
+        application.close();
+    }
+
+    StripeSimulator stripe() {
+        return stripe;
+    }
+
+    Connection connect() throws SQLException {
+        return database.dataSource().getConnection();
+    }
+
+    /** How many rows there are in a table, of those that a condition leaves. */
+    long count(String tableAndCondition) throws SQLException {
+        return Long.parseLong(column("select count(*) from " + tableAndCondition).get(0));
+    }
+
+    /** The writes that Stripe carried out so far. */
+    long writes() {
+        return stripe.apiCalls().stream().filter(ApiCall::wrote).count();
+    }
+
+    /**
+     * Waits until all is quiet, and checks that both sides are equal, that nothing which somebody did is lost or undone, that Stripe saw no
+     * more writes than rows changed, and that from then on nothing happens for ten seconds.
+     *
+     * @param editors are done
+     */
+    void assertEqualAndQuiet(Editors editors) throws Exception {
+        stripe.faults().clear();
+        underWay.awaitNothing();
+        assertEquals(List.of(), differences());
+        assertEquals(List.of(), column("select to_json(f)::text from sync.failure f"));
+        assertEquals(List.of(), editors.revenants());
+        assertEquals(List.of(), editors.lost());
+        long changes = editors.rowChanges() + count("sync.conflict where winner = 'remote' and reason like 'edited there while we wrote%'");
+        assertTrue(writes() <= changes, () -> writes() + " writes for " + changes + " changes");
+        stripe.clearApiCalls();
+        await().during(QUIET).atMost(QUIET.plusSeconds(5)).until(stripe::apiCalls, List::isEmpty);
+    }
+
+    /** The first column of a query, as text. */
+    List<String> column(String sql) throws SQLException {
+        try (var connection = connect(); var statement = connection.createStatement(); var rows = statement.executeQuery(sql)) {
+            var values = new ArrayList<String>();
+            while (rows.next()) {
+                values.add(rows.getString(1));
+            }
+            return values;
+        }
+    }
+
+    /** The rows in Postgres by id. */
+    Map<String, ObjectNode> rows() throws SQLException {
+        var rows = new HashMap<String, ObjectNode>();
+        for (var row : column("select to_jsonb(c) from customers c")) {
+            var json = json(row);
+            rows.put(json.get("id").asText(), json);
+        }
+        return rows;
+    }
+
+    /** In which way the two sides differ; nothing when they are equal, record by record and field by field. */
+    List<String> differences() throws SQLException {
+        var differences = new ArrayList<String>();
+        var rows = rows();
+        var customers = stripe.dashboard().customers().stream().collect(Collectors.toMap(customer -> customer.get("id").asText(), customer -> customer));
+        var links = new TreeMap<String, String>();
+        for (var link : column("select jsonb_build_object('record', record_id, 'object', external_id) from sync.link where deleted_at is null and external_id is not null")) {
+            links.put(json(link).get("record").asText(), json(link).get("object").asText());
+        }
+        compare(differences, "rows without a link", rows.keySet(), "links without a row", links.keySet());
+        compare(differences, "customers without a link", customers.keySet(), "links without a customer", links.values());
+        customers.values().stream().filter(customer -> customer.at("/metadata").has("hub_id"))
+                .collect(Collectors.groupingBy(customer -> customer.at("/metadata/hub_id").asText()))
+                .forEach((hubId, twins) -> {
+                    if (twins.size() > 1 || !twins.get(0).get("id").asText().equals(links.get(hubId))) {
+                        differences.add("row " + hubId + " is meant by " + twins.stream().map(twin -> twin.get("id").asText()).toList()
+                                + ", but linked to " + links.get(hubId));
+                    }
+                });
+        links.forEach((id, externalId) -> {
+            if (rows.containsKey(id) && customers.containsKey(externalId)) {
+                for (var field : FIELDS) {
+                    var here = value(rows.get(id).get(field));
+                    var there = value(customers.get(externalId).get(field));
+                    if (!here.equals(there)) {
+                        differences.add(field + " of row " + id + " is " + here + ", that of " + externalId + " is " + there);
+                    }
+                }
+            }
+        });
+        return differences;
+    }
+
+    /** Takes what somebody did to a field in Stripe. */
+    interface FieldEdit {
+
+        void take(String id, String field, JsonNode seen, JsonNode value);
+    }
+
+    /** Tells every edit that was made in Stripe's dashboard, as Stripe's own events have it. */
+    void dashboardEdits(FieldEdit each) throws IOException, InterruptedException {
+        var after = "";
+        JsonNode page;
+        do {
+            page = stripeList("/v1/events?limit=100" + after);
+            for (var event : page.get("data")) {
+                after = "&starting_after=" + event.get("id").asText();
+                if (event.at("/request/idempotency_key").isNull() && !event.get("type").asText().endsWith(".deleted")) {
+                    dashboardEdit((ObjectNode) event.get("data"), each);
+                }
+            }
+        } while (page.get("has_more").asBoolean());
+    }
+
+    private static void dashboardEdit(ObjectNode data, FieldEdit each) {
+        var customer = data.get("object");
+        for (var field : FIELDS) {
+            var previous = data.at("/previous_attributes/" + field);
+            if (!data.has("previous_attributes")) {
+                each.take(customer.get("id").asText(), field, NullNode.instance, value(customer.get(field)));
+            } else if (!previous.isMissingNode()) {
+                var seen = previous.isObject() && customer.get(field).isObject()
+                        ? ((ObjectNode) customer.get(field).deepCopy()).setAll((ObjectNode) previous) : previous;
+                each.take(customer.get("id").asText(), field, value(seen), value(customer.get(field)));
+            }
+        }
+    }
+
+    private JsonNode stripeList(String path) throws IOException, InterruptedException {
+        var request = HttpRequest.newBuilder(stripe.baseUrl().resolve(path)).header("Authorization", "Bearer sk_test_sandbox").build();
+        return json(HTTP.send(request, HttpResponse.BodyHandlers.ofString()).body());
+    }
+
+    private static void compare(List<String> differences, String onlyFirst, Iterable<String> first, String onlySecond, Iterable<String> second) {
+        var some = new TreeSet<String>();
+        var others = new TreeSet<String>();
+        first.forEach(some::add);
+        second.forEach(others::add);
+        for (var one : some) {
+            if (!others.remove(one)) {
+                differences.add(onlyFirst + ": " + one);
+            }
+        }
+        others.forEach(other -> differences.add(onlySecond + ": " + other));
+    }
+
+    /** A field's value as both sides can spell it: an address has no empty parts. */
+    static JsonNode value(JsonNode spelled) {
+        if (spelled instanceof ObjectNode address) {
+            var parts = address.deepCopy();
+            address.properties().stream().filter(part -> part.getValue().isNull()).forEach(part -> parts.remove(part.getKey()));
+            return parts.isEmpty() ? NullNode.instance : parts;
+        }
+        return spelled == null ? NullNode.instance : spelled;
+    }
+
+    static ObjectNode json(String text) {
+        try {
+            return (ObjectNode) JSON.readTree(text);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    @Override
+    public void close() throws IOException {
+        if (application != null) {
+            application.close();
+        }
+        underWay.close();
+        stripe.close();
+        kafka.close();
+        Temporary.delete(directory);
+    }
+}
