@@ -29,7 +29,8 @@ begin
   return v_moved;
 end $$;
 
--- A record as it is now, as JSON; null when it does not exist. p_lock: nobody else may change it until we commit.
+-- A record as it is now, as JSON; null when it does not exist. Whoever compares the answer sets the time zone to UTC
+-- before, for it decides how times are spelled. p_lock: nobody else may change it until we commit.
 create or replace function sync.read(p_entity text, p_record_id text, p_lock boolean default false) returns jsonb language plpgsql as $$
 declare
   v_entity sync.entity;
@@ -212,9 +213,12 @@ declare
       from unnest(p_fields) f where l.in_flight_op is distinct from 'create');
 begin
   l.unechoed := coalesce(l.unechoed, '{}') || jsonb_build_object(l.revision, jsonb_build_object('open', p_open, 'known', v_known));
-  -- An event may never come: the write changed nothing there, or the remote sends no keys. The newest fifty are remembered.
+  -- An event may never come: the write changed nothing there, or the remote sends no keys. The newest fifty are
+  -- remembered, fewer where they are large.
   l.unechoed := (select jsonb_object_agg(u.key, u.value)
-                   from (select * from jsonb_each(l.unechoed) order by key::bigint desc limit 50) u);
+                   from (select w.*, row_number() over newest as n, sum(length(w.value::text)) over newest as size
+                           from jsonb_each(l.unechoed) w window newest as (order by w.key::bigint desc)) u
+                  where u.n = 1 or u.n <= 50 and u.size <= 100000);
 end $$;
 
 -- Takes note that the event of a write of ours has come. If the write replaced what nobody knew of, somebody edited the
@@ -361,7 +365,8 @@ $$;
 --         fetch     read external_id and settle with what it says
 -- Every action but none and busy must end in sync.settle or sync.fail with the token. key_prefix begins the idempotency key.
 create or replace function sync.claim(p_system text, p_entity text, p_record_id text, p_fields text[], p_lease interval)
-returns table (action text, token bigint, external_id text, key_prefix text, record jsonb, base jsonb) language plpgsql as $$
+returns table (action text, token bigint, external_id text, key_prefix text, record jsonb, base jsonb) language plpgsql
+  set timezone = 'UTC' as $$
 declare
   l           sync.link;
   v_record    jsonb;
@@ -479,7 +484,7 @@ end $$;
 create or replace function sync.settle(
   p_system text, p_entity text, p_record_id text, p_token bigint, p_external_id text,
   p_remote jsonb, p_at timestamptz, p_stale boolean, p_fields text[], p_policy text) returns text language plpgsql
-  set lock_timeout = '5s' set enable_seqscan = off as $$
+  set lock_timeout = '5s' set timezone = 'UTC' set enable_seqscan = off as $$
 declare
   l         sync.link;
   v_op      text;
@@ -669,7 +674,7 @@ $$;
 -- (about an object without an id).
 create or replace function sync.apply_inbound(
   p_system text, p_entity text, p_event text, p_remote text, p_previous text, p_error text, p_fields text[], p_policy text)
-returns text language plpgsql set lock_timeout = '5s' set enable_seqscan = off as $$
+returns text language plpgsql set lock_timeout = '5s' set timezone = 'UTC' set enable_seqscan = off as $$
 declare
   e         jsonb := p_event::jsonb;
   v_outcome text;

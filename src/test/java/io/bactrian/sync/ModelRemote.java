@@ -53,11 +53,11 @@ final class ModelRemote {
         this.millis = millis;
     }
 
-    long seconds() {
+    synchronized long seconds() {
         return millis / 1000;
     }
 
-    Answer create(String key, String hubId, ObjectNode values) throws Refused {
+    synchronized Answer create(String key, String hubId, ObjectNode values) throws Refused {
         var request = "create " + hubId + values;
         var stored = replay(key, request);
         if (stored != null) {
@@ -73,7 +73,7 @@ final class ModelRemote {
         return store(key, request, new Answer(thing.id, state, seconds(), false));
     }
 
-    Answer update(String key, String id, ObjectNode values) throws Refused {
+    synchronized Answer update(String key, String id, ObjectNode values) throws Refused {
         var request = "update " + id + values;
         var stored = replay(key, request);
         if (stored != null) {
@@ -95,7 +95,7 @@ final class ModelRemote {
         return store(key, request, new Answer(id, state, seconds(), false));
     }
 
-    Answer delete(String key, String id) {
+    synchronized Answer delete(String key, String id) {
         var stored = replay(key, "delete " + id);
         if (stored != null) {
             return stored;
@@ -108,7 +108,7 @@ final class ModelRemote {
         return store(key, "delete " + id, new Answer(id, null, seconds(), false));
     }
 
-    Answer fetch(String id) {
+    synchronized Answer fetch(String id) {
         reads++;
         var thing = things.get(id);
         return new Answer(id, thing == null ? null : thing.state, seconds(), false);
@@ -130,6 +130,21 @@ final class ModelRemote {
         if (key != null) {
             writes++;
         }
+    }
+
+    /** Lets some time pass. */
+    synchronized void tick(int milliseconds) {
+        millis += milliseconds;
+    }
+
+    /** A copy of what has happened since the given number of events. */
+    synchronized List<Event> eventsAfter(int count) {
+        return List.copyOf(events.subList(count, events.size()));
+    }
+
+    /** The ids of all objects. */
+    synchronized List<String> ids() {
+        return List.copyOf(things.keySet());
     }
 
     private static void refuse(ObjectNode values) throws Refused {

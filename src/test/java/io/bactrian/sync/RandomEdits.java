@@ -11,7 +11,6 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import java.util.Set;
 
 /**
  * A hub and a remote that many people edit at once, with a sync between them to which everything happens that may happen: messages and
@@ -282,30 +281,12 @@ final class RandomEdits {
     private void call(Job job) {
         var claim = job.claim;
         try {
-            job.answer = switch (claim.action()) {
-                case "create" -> {
-                    var request = claim.record().deepCopy().retain(ModelRemote.FIELDS);
-                    yield remote.create(key(claim, request), claim.recordId(), request);
-                }
-                case "update" -> {
-                    var request = JsonNodeFactory.instance.objectNode();
-                    ModelRemote.FIELDS.stream().filter(field -> !claim.record().get(field).equals(claim.base().get(field)))
-                            .forEach(field -> request.set(field, claim.record().get(field)));
-                    yield remote.update(key(claim, request), claim.externalId(), request);
-                }
-                case "delete" -> remote.delete(key(claim, null), claim.externalId());
-                case "fetch" -> remote.fetch(claim.externalId());
-                default -> throw new AssertionError(claim.action());
-            };
+            job.answer = Worker.call(remote, claim);
         } catch (ModelRemote.Refused e) {
             job.refused = true;
         }
         job.called = true;
         note("call of " + claim.token() + ": " + (job.refused ? "refused" : job.answer) + " at " + remote.millis);
-    }
-
-    private static String key(Hub.Claim claim, ObjectNode request) {
-        return claim.keyPrefix() + ":" + (request == null ? "-" : Integer.toHexString(request.toString().hashCode()));
     }
 
     private void finish() throws SQLException {
@@ -417,35 +398,21 @@ final class RandomEdits {
     // What must hold at the end.
 
     private void check() throws SQLException {
-        var records = new HashMap<String, ObjectNode>();
-        for (var row : hub.sql.rows("select id, to_jsonb(c) as record from customers c")) {
-            records.put(row.get("id").toString(), Hub.object(row.get("record")));
-        }
-        var linked = new HashMap<String, String>();
-        for (var row : hub.sql.rows("select record_id, external_id from sync.link where deleted_at is null and external_id is not null")) {
-            linked.put((String) row.get("record_id"), (String) row.get("external_id"));
-        }
-        require(records.keySet().equals(linked.keySet()), "rows " + records.keySet() + ", but links " + linked.keySet());
-        require(remote.things.keySet().equals(Set.copyOf(linked.values())) && Set.copyOf(linked.values()).size() == linked.size(),
-                "remote objects " + remote.things.keySet() + ", but links " + linked);
-        for (var record : records.entrySet()) {
-            var state = remote.things.get(linked.get(record.getKey())).state();
-            for (var field : ModelRemote.FIELDS) {
-                require(ModelRemote.spell(field, record.getValue().get(field)).equals(state.get(field)),
-                        "record " + record.getKey() + ": " + field + " is " + record.getValue().get(field) + " in the hub, and " + state.get(field) + " outside");
-            }
-        }
+        var both = BothSides.of(hub.sql, remote);
+        both.requireEqual();
+        var records = both.records();
+        var linked = both.linked();
         if (!hubIsEdited || !remoteIsEdited) {
             // After an unknown outcome, a value that the remote spells in its own way may look like somebody else's; so may any
             // that comes from a worker thought dead, or from a remote that does not say whose it is.
             var conflicts = hub.sql.rows("select * from sync.conflict where field <> 'description' or not ?", faults);
-            require(zombies || faults && !events_tell_key || conflicts.isEmpty(), "conflicts, but one side only was edited: " + conflicts);
-            require(hubIsEdited || remote.writes == 0, "written, but nobody edited the hub");
+            BothSides.require(zombies || faults && !events_tell_key || conflicts.isEmpty(), "conflicts, but one side only was edited: " + conflicts);
+            BothSides.require(hubIsEdited || remote.writes == 0, "written, but nobody edited the hub");
             checkLastEdits(records, linked);
         }
         if (!faults) {
             long winners = hub.sql.number("select count(*) from sync.conflict");
-            require(remote.writes <= hubChanges + winners, remote.writes + " writes for " + hubChanges + " changes and " + winners + " conflicts");
+            BothSides.require(remote.writes <= hubChanges + winners, remote.writes + " writes for " + hubChanges + " changes and " + winners + " conflicts");
         }
         if (distinctValues && events_tell_previous && events_tell_key && !zombies) {
             checkNothingIsLost(records, linked);
@@ -460,7 +427,7 @@ final class RandomEdits {
             for (var field : ModelRemote.FIELDS) {
                 var edit = last.get((hubIsEdited ? record.getKey() : linked.get(record.getKey())) + field);
                 var value = ModelRemote.spell(field, record.getValue().get(field));
-                require(edit == null || edit.value.equals(value), "the last edit is " + edit + ", but the record says " + value);
+                BothSides.require(edit == null || edit.value.equals(value), "the last edit is " + edit + ", but the record says " + value);
             }
         }
     }
@@ -482,13 +449,7 @@ final class RandomEdits {
         }
         for (var edit : edits) {
             boolean live = edit.inHub ? records.containsKey(edit.id) : linked.containsValue(edit.id);
-            require(!live || edit.value.isNull() || accounted.contains(edit.field + edit.value), "nobody replaced this edit, and it is lost: " + edit);
-        }
-    }
-
-    private static void require(boolean condition, String otherwise) {
-        if (!condition) {
-            throw new AssertionError(otherwise);
+            BothSides.require(!live || edit.value.isNull() || accounted.contains(edit.field + edit.value), "nobody replaced this edit, and it is lost: " + edit);
         }
     }
 
