@@ -53,6 +53,19 @@ begin
   perform set_config('sync.origin', p_system, true), set_config('sync.written', p_written, true);
 end $$;
 
+-- A text as the id of a record, spelled as captured changes spell it; null when it cannot be one.
+create or replace function sync.id(p_entity text, p_text text) returns text language plpgsql
+  set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'iso_8601' set extra_float_digits = 1 set bytea_output = 'hex' as $$
+declare
+  v_type text := (select key_type from sync.entity where name = p_entity);
+  v_id   text;
+begin
+  if pg_input_is_valid(p_text, v_type) then
+    execute format('select $1::%s::text', v_type) into v_id using p_text;
+  end if;
+  return v_id;
+end $$;
+
 -- Writes fields of a record (p_record_id null: a new one) in the name of a system. Returns the record as it then is,
 -- and its id. Only the fields given are touched; the others keep their value, or their default.
 create or replace function sync.write(
@@ -745,6 +758,9 @@ begin
     return 'deleted';
   end if;
 
+  if not v_linked and e ->> 'hub_id' is not null then
+    e := jsonb_set(e, '{hub_id}', coalesce(to_jsonb(sync.id(p_entity, e ->> 'hub_id')), 'null')); -- or it is somebody else's
+  end if;
   if not v_linked and e ->> 'hub_id' is not null and sync.read(p_entity, e ->> 'hub_id') is not null then
     -- Not linked, but it points to a record: a create of ours whose answer has not come yet, or a hub that has lost its links.
     insert into sync.link (system, entity, record_id) values (p_system, p_entity, e ->> 'hub_id') on conflict do nothing;

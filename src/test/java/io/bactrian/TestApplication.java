@@ -9,6 +9,7 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.logging.LogManager;
@@ -17,6 +18,8 @@ import org.apache.camel.main.Main;
 
 /** Bactrian inside this JVM, started the way {@link io.bactrian.Main} does, so that a test reaches its routes. */
 public final class TestApplication implements AutoCloseable {
+
+    private static final Duration PATIENCE = Duration.ofSeconds(30);
 
     private final Main main = new Main();
     private final HttpClient client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
@@ -94,7 +97,7 @@ public final class TestApplication implements AutoCloseable {
     }
 
     public HttpResponse<String> send(HttpRequest.Builder request) throws IOException, InterruptedException {
-        return client.send(request.build(), BodyHandlers.ofString());
+        return client.send(request.timeout(PATIENCE).build(), BodyHandlers.ofString());
     }
 
     /** What the management server answers to a GET of a path. */
