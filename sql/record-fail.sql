@@ -5,6 +5,7 @@ select sync.fail(
          p_record_id   => :#${variable.record_id},
          p_token       => :#${variable.claim[token]}::bigint,
          p_refused     => :#${variable.refused}::boolean,
+         p_key_spent   => :#${variable.key_spent}::boolean,
          p_code        => :#${variable.code},
          p_reason      => :#${variable.reason},
          p_request_id  => :#${variable.request_id},

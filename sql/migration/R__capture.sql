@@ -114,7 +114,7 @@ begin
   return v_name;
 end $$;
 
--- Removes the triggers. Links and history stay: tracking the table again goes on where it stopped.
+-- Removes the triggers. Links and history stay: tracking the table again goes on with the next change of each record.
 -- A table that was dropped is untracked by its name alone.
 create or replace function sync.untrack(p_table text) returns text language plpgsql as $$
 declare

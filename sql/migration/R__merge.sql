@@ -29,6 +29,11 @@ begin
   return v_moved;
 end $$;
 
+-- Whether the entity is a table that is tracked at present, and not dropped.
+create or replace function sync.tracked(p_entity text) returns boolean language sql stable as $$
+  select exists (select from sync.entity e join pg_class c on c.oid = e.relation where e.name = p_entity);
+$$;
+
 -- A record as it is now, as JSON; null when it does not exist. Whoever compares the answer sets the time zone to UTC
 -- before, for it decides how times are spelled. p_lock: nobody else may change it until we commit.
 create or replace function sync.read(p_entity text, p_record_id text, p_lock boolean default false) returns jsonb language plpgsql as $$
@@ -387,6 +392,11 @@ declare
   v_moved     text[];
   v_in_flight jsonb;
 begin
+  if not sync.tracked(p_entity) then
+    action := 'none'; -- a message from before sync.untrack
+    return next;
+    return;
+  end if;
   select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id for update;
   if not found then
     if sync.read(p_entity, p_record_id) is null then
@@ -586,18 +596,22 @@ end $$;
 --
 -- p_refused: the other system said no for good: nothing was written there, and only a person or another change of the
 -- record can mend it. Otherwise nobody knows what happened: the same request is repeated after a growing pause, or
--- after p_retry_after seconds if the system said so.
+-- after p_retry_after seconds if the system said so. p_key_spent: the answer is stored under the idempotency key, so
+-- that only another key can bring another one. A create waits for its event first, which would tell that it was done.
 create or replace function sync.fail(
   p_system text, p_entity text, p_record_id text, p_token bigint,
-  p_refused boolean, p_code text, p_reason text, p_request_id text, p_retry_after numeric) returns text language plpgsql as $$
+  p_refused boolean, p_key_spent boolean, p_code text, p_reason text, p_request_id text, p_retry_after numeric) returns text language plpgsql as $$
 declare
-  l sync.link;
+  l             sync.link;
+  v_look        boolean;
+  v_retry_after numeric := p_retry_after;
 begin
   select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id for update;
   if not found or l.lease_token is distinct from p_token then
     perform sync.poke(p_entity, p_record_id, p_system);
     return 'lost';
   end if;
+  v_look := l.look_at is not null;
   l.lease_token := null;
   l.lease_until := null;
   if l.in_flight_op = 'fetch' then
@@ -611,10 +625,16 @@ begin
       l.look_at := coalesce(l.look_at, clock_timestamp()); -- an earlier write of unknown outcome is not covered by this one
     end if;
     l.revision := l.revision + 1; -- an answer is stored under its key: the next try needs a new one
+  elsif p_key_spent then
+    if l.in_flight_op = 'update' then
+      l.unechoed := l.unechoed || jsonb_build_object(l.revision + 1, l.unechoed -> l.revision::text);
+    end if;
+    l.revision := l.revision + 1;
+    v_retry_after := greatest(v_retry_after, case l.in_flight_op when 'create' then 10 end);
   end if;
   perform sync.save(l);
-  perform sync.record_failure(p_system, p_entity, p_record_id, 'out', p_refused, p_code, p_reason, p_request_id, p_retry_after);
-  if l.touched then
+  perform sync.record_failure(p_system, p_entity, p_record_id, 'out', p_refused, p_code, p_reason, p_request_id, v_retry_after);
+  if l.touched or p_refused and v_look then
     perform sync.poke(p_entity, p_record_id, p_system);
   end if;
   return case when p_refused then 'refused' else 'waiting' end;
@@ -640,7 +660,7 @@ $$;
 create or replace function sync.keep_failure(
   p_system text, p_entity text, p_record_id text, p_sqlstate text, p_message text, p_request_id text) returns void language plpgsql as $$
 begin
-  if p_sqlstate in ('55P03', '40P01', '40001', '57014') or left(p_sqlstate, 2) in ('53', '57') then
+  if p_sqlstate in ('55P03', '40P01', '40001', '57014') or left(p_sqlstate, 2) in ('08', '53', '57', '58', 'XX') then
     raise exception '%', p_message using errcode = p_sqlstate;
   end if;
   perform sync.record_failure(p_system, p_entity, p_record_id, 'in', true, p_sqlstate,
@@ -653,7 +673,7 @@ end $$;
 -- Returns how many. Several instances may call it at once.
 create or replace function sync.retry_due() returns bigint language sql as $$
   with due as (
-    update sync.failure f set next_attempt_at = clock_timestamp() + interval '1 minute'
+    update sync.failure f set next_attempt_at = clock_timestamp() + interval '10 minutes' -- unless its worker says otherwise
      where (f.system, f.entity, f.record_id, f.direction) in (
              select system, entity, record_id, direction from sync.failure
               where next_attempt_at <= clock_timestamp() order by next_attempt_at limit 500 for update skip locked)
@@ -692,6 +712,9 @@ declare
   e         jsonb := p_event::jsonb;
   v_outcome text;
 begin
+  if not sync.tracked(p_entity) then
+    raise exception 'the table % is not tracked', p_entity using hint = format('select sync.track(%L)', p_entity);
+  end if;
   perform sync.lock_external(p_system, p_entity, e ->> 'external_id');
   if exists (select from sync.event where system = p_system and event_id = e ->> 'id') then
     return 'duplicate';
@@ -722,6 +745,7 @@ declare
   v_external_id text        := e ->> 'external_id';
   v_at          timestamptz := to_timestamp((e ->> 'at')::float8);
   v_key         text        := e ->> 'key';
+  v_hub_id      text        := e ->> 'hub_id';
   v_ours        boolean     := starts_with(coalesce(v_key, ''), 'bactrian:' || p_entity || ':');
   l             sync.link;
   v_linked      boolean;
@@ -758,15 +782,15 @@ begin
     return 'deleted';
   end if;
 
-  if not v_linked and e ->> 'hub_id' is not null then
-    e := jsonb_set(e, '{hub_id}', coalesce(to_jsonb(sync.id(p_entity, e ->> 'hub_id')), 'null')); -- or it is somebody else's
+  if not v_linked and sync.id(p_entity, v_hub_id) is distinct from v_hub_id then
+    v_hub_id := null; -- not as we spell it: somebody else's
   end if;
-  if not v_linked and e ->> 'hub_id' is not null and sync.read(p_entity, e ->> 'hub_id') is not null then
+  if not v_linked and v_hub_id is not null and sync.read(p_entity, v_hub_id) is not null then
     -- Not linked, but it points to a record: a create of ours whose answer has not come yet, or a hub that has lost its links.
-    insert into sync.link (system, entity, record_id) values (p_system, p_entity, e ->> 'hub_id') on conflict do nothing;
+    insert into sync.link (system, entity, record_id) values (p_system, p_entity, v_hub_id) on conflict do nothing;
   end if;
-  if not v_linked and e ->> 'hub_id' is not null then
-    select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.record_id = e ->> 'hub_id' for update;
+  if not v_linked and v_hub_id is not null then
+    select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.record_id = v_hub_id for update;
     v_linked := found and l.external_id is null and l.deleted_at is null
                 and (l.in_flight_op = 'create' or sync.read(p_entity, l.record_id) is not null);
   end if;
@@ -800,6 +824,7 @@ begin
     v_revision := split_part(substr(v_key, length(sync.key_prefix(p_entity, l.record_id)) + 1), ':', 1);
   end if;
   if l.in_flight_op in ('create', 'update') and v_revision = l.revision::text
+     or l.in_flight_op = 'create' and l.external_id is null and v_revision is not null
      or l.in_flight_op = 'create' and l.external_id is null and v_key is null and sync.moved(l.in_flight, p_remote, p_fields) = '{}' then
     -- The echo of our own write outran its answer: it is as good as the answer. Without a key it may be another's.
     if v_key is null then

@@ -1,6 +1,7 @@
 package io.bactrian;
 
 import java.io.IOException;
+import java.net.InetAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.SQLException;
@@ -103,9 +104,12 @@ final class StartUp extends MainListenerSupport implements StartupListener, Orde
     }
 
     @Override
-    public void onCamelContextFullyStarted(CamelContext camel, boolean alreadyStarted) {
+    public void onCamelContextFullyStarted(CamelContext camel, boolean alreadyStarted) throws Exception {
         readiness.ready();
         LOG.info("ready: public HTTP on {}, health and metrics on {}", http.publicUrl(), http.managementUrl());
+        if (!InetAddress.getByName(settings.httpHost()).isLoopbackAddress()) {
+            LOG.warn("the API has no authentication yet, and http.host lets others reach it: let only /webhooks/ through to the outside");
+        }
         whenReady.run();
     }
 

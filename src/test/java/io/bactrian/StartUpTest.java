@@ -55,6 +55,7 @@ class StartUpTest {
         int kafkaPort = Ports.free();
         int publicPort = Ports.free();
         int managementPort = Ports.free();
+        SandboxPostgres.start(services.resolve("postgres"), postgresPort).close(); // from now on it has the user and the database at once
         try (var application = start(postgresPort, kafkaPort, publicPort, managementPort)) {
             await().atMost(PATIENCE).ignoreException(ConnectException.class)
                     .until(() -> get(managementPort, "/observe/health").body(), containsString("waiting for Postgres"));

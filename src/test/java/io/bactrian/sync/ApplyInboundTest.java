@@ -704,7 +704,14 @@ class ApplyInboundTest {
         assertEquals("failed", scene.sql.text("select sync.apply_inbound('stripe', 'customers', ?, '{}', null, 'the mapping failed', '{name}', 'newest')", event));
         assertEquals("the mapping failed", scene.sql.text("select reason from sync.failure"));
         assertEquals("failed", scene.sql.text("select sync.apply_inbound('stripe', 'customers', ?, 'no json', null, null, '{name}', 'newest')", event.replace("evt_n", "evt_m")));
-        assertEquals("failed", scene.sql.text("select sync.apply_inbound('stripe', 'nowhere', ?, '{}', null, null, '{name}', 'newest')", event.replace("evt_n", "evt_o")));
+    }
+
+    @Test
+    void an_event_for_a_table_that_is_not_tracked_is_left_to_the_sender() {
+        var event = Scene.json("{id:'evt_n', type:'x', at:1, external_id:'ext_n', deleted:false}").toString();
+        var refused = assertThrows(PSQLException.class,
+                () -> scene.sql.text("select sync.apply_inbound('stripe', 'nowhere', ?, '{}', null, null, '{name}', 'newest')", event));
+        assertEquals("the table nowhere is not tracked", refused.getServerErrorMessage().getMessage());
     }
 
     @Test

@@ -35,7 +35,7 @@ final class Hub {
 
     /** A call that failed: refused for good, or with an outcome that nobody knows. */
     String fail(Claim claim, boolean refused) throws SQLException {
-        return sql.text("select sync.fail('stripe', 'customers', ?, ?, ?, 'test', 'a test made it fail', null, null)",
+        return sql.text("select sync.fail('stripe', 'customers', ?, ?, ?, false, 'test', 'a test made it fail', null, null)",
                 claim.recordId, claim.token, refused);
     }
 
