@@ -782,8 +782,8 @@ begin
     return 'deleted';
   end if;
 
-  if not v_linked and sync.id(p_entity, v_hub_id) is distinct from v_hub_id then
-    v_hub_id := null; -- not as we spell it: somebody else's
+  if not v_linked then
+    v_hub_id := sync.id(p_entity, v_hub_id); -- null when it is somebody else's
   end if;
   if not v_linked and v_hub_id is not null and sync.read(p_entity, v_hub_id) is not null then
     -- Not linked, but it points to a record: a create of ours whose answer has not come yet, or a hub that has lost its links.
