@@ -351,8 +351,6 @@ begin
   l.lease_until  := null;
   l.in_flight_op := null;
   l.in_flight    := null;
-  l.unechoed     := null;
-  l.late_edits   := null;
   delete from sync.failure f where f.system = l.system and f.entity = l.entity and f.record_id = l.record_id;
 end $$;
 
@@ -425,6 +423,8 @@ begin
       l.external_id := null;
       l.hub_base := null;
       l.remote_base := null;
+      l.unechoed := null;
+      l.late_edits := null;
       l.last_event_at := null;
       l.deleted_at := null;
       l.deleted_by := null;
@@ -437,13 +437,14 @@ begin
     record := l.in_flight;
   elsif l.external_id is null then
     action := case when v_record is null then 'none' else 'create' end;
-  elsif v_record is null or l.in_flight_op = 'delete' then
-    -- A delete whose outcome nobody knows is finished first, even if the id has a new record meanwhile.
-    action := 'delete';
+  elsif l.in_flight_op = 'delete' then
+    action := 'delete'; -- of unknown outcome: finished first, even if the id has a new record meanwhile
     record := null;
   elsif (l.look_at is not null or l.in_flight_op = 'fetch') and l.in_flight_op is distinct from 'update' then
-    action := 'fetch';
+    action := 'fetch'; -- even if the record is gone: what was edited there is kept
     l.look_at := coalesce(l.look_at, (l.in_flight ->> 'edited_at')::timestamptz);
+  elsif v_record is null then
+    action := 'delete';
   else
     v_base := sync.pick(l.hub_base, sync.moved(l.hub_base, v_record, p_fields));
     if l.in_flight_op = 'update' then
@@ -810,8 +811,16 @@ begin
   v_edited := sync.moved(coalesce(p_previous, l.remote_base), p_remote, p_fields);
   v_news := sync.moved(l.remote_base, p_remote, v_edited);
 
+  if starts_with(coalesce(v_key, ''), sync.key_prefix(p_entity, l.record_id)) then
+    v_revision := split_part(substr(v_key, length(sync.key_prefix(p_entity, l.record_id)) + 1), ':', 1);
+  end if;
+
   if l.deleted_at is not null then
     -- The delete wins. What was edited before it and nobody has seen is kept.
+    if l.unechoed ? v_revision then
+      l := sync.take_echo(l, v_revision, p_remote, p_previous, p_policy);
+      perform sync.save(l);
+    end if;
     if l.deleted_by = 'hub' and not v_ours and v_news <> '{}' and v_at >= coalesce(l.last_event_at, v_at) then
       v_merged := sync.merge(l, p_remote, v_at, v_news, p_policy);
       l.remote_base := l.remote_base || (v_merged.l).remote_base;
@@ -820,9 +829,6 @@ begin
     return 'tombstone';
   end if;
 
-  if starts_with(coalesce(v_key, ''), sync.key_prefix(p_entity, l.record_id)) then
-    v_revision := split_part(substr(v_key, length(sync.key_prefix(p_entity, l.record_id)) + 1), ':', 1);
-  end if;
   if l.in_flight_op in ('create', 'update') and v_revision = l.revision::text
      or l.in_flight_op = 'create' and l.external_id is null and v_revision is not null
      or l.in_flight_op = 'create' and l.external_id is null and v_key is null and sync.moved(l.in_flight, p_remote, p_fields) = '{}' then
