@@ -559,6 +559,10 @@ begin
     end if;
   elsif v_op = 'fetch' then
     v_state := p_remote;
+  elsif p_external_id <> l.external_id then
+    perform sync.record_failure(p_system, p_entity, p_record_id, 'in', true, '23505',
+      format('record %s has two objects in %s: %s is linked, %s is not', p_record_id, p_system, l.external_id, p_external_id), null, null);
+    v_outcome := 'failed';
   end if; -- else the echo of our write came before its answer, and said the same
 
   if v_state is not null then
@@ -796,6 +800,10 @@ begin
                 and (l.in_flight_op = 'create' or sync.read(p_entity, l.record_id) is not null);
   end if;
 
+  if not v_linked and found and l.deleted_at is null and starts_with(coalesce(v_key, ''), sync.key_prefix(p_entity, l.record_id)) then
+    raise exception 'record % has two objects in %: % is linked, % is not', l.record_id, p_system, l.external_id, v_external_id
+      using errcode = 'unique_violation'; -- a create was repeated under another key after all; a person removes one
+  end if;
   if not v_linked then
     -- Made in the other system. What it does not have is left to the table's defaults.
     select * into v_written
@@ -899,7 +907,7 @@ begin
     v_merged := sync.merge(l, p_remote, v_at, v_news, p_policy);
     l.remote_base := l.remote_base || (v_merged.l).remote_base;
     perform sync.save(l);
-    return 'conflict';
+    return v_merged.outcome;
   end if;
   if p_previous is not null and not v_ours then
     l := sync.note_late_edit(l, p_remote, v_edited, v_at, p_policy);
