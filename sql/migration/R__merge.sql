@@ -351,8 +351,6 @@ begin
   l.lease_until  := null;
   l.in_flight_op := null;
   l.in_flight    := null;
-  l.unechoed     := null;
-  l.late_edits   := null;
   delete from sync.failure f where f.system = l.system and f.entity = l.entity and f.record_id = l.record_id;
 end $$;
 
@@ -425,6 +423,8 @@ begin
       l.external_id := null;
       l.hub_base := null;
       l.remote_base := null;
+      l.unechoed := null;
+      l.late_edits := null;
       l.last_event_at := null;
       l.deleted_at := null;
       l.deleted_by := null;
@@ -437,13 +437,14 @@ begin
     record := l.in_flight;
   elsif l.external_id is null then
     action := case when v_record is null then 'none' else 'create' end;
-  elsif v_record is null or l.in_flight_op = 'delete' then
-    -- A delete whose outcome nobody knows is finished first, even if the id has a new record meanwhile.
-    action := 'delete';
+  elsif l.in_flight_op = 'delete' then
+    action := 'delete'; -- of unknown outcome: finished first, even if the id has a new record meanwhile
     record := null;
   elsif (l.look_at is not null or l.in_flight_op = 'fetch') and l.in_flight_op is distinct from 'update' then
-    action := 'fetch';
+    action := 'fetch'; -- even if the record is gone: what was edited there is kept
     l.look_at := coalesce(l.look_at, (l.in_flight ->> 'edited_at')::timestamptz);
+  elsif v_record is null then
+    action := 'delete';
   else
     v_base := sync.pick(l.hub_base, sync.moved(l.hub_base, v_record, p_fields));
     if l.in_flight_op = 'update' then
@@ -558,6 +559,10 @@ begin
     end if;
   elsif v_op = 'fetch' then
     v_state := p_remote;
+  elsif p_external_id <> l.external_id then
+    perform sync.record_failure(p_system, p_entity, p_record_id, 'in', true, '23505',
+      format('record %s has two objects in %s: %s is linked, %s is not', p_record_id, p_system, l.external_id, p_external_id), null, null);
+    v_outcome := 'failed';
   end if; -- else the echo of our write came before its answer, and said the same
 
   if v_state is not null then
@@ -795,6 +800,10 @@ begin
                 and (l.in_flight_op = 'create' or sync.read(p_entity, l.record_id) is not null);
   end if;
 
+  if not v_linked and found and l.deleted_at is null and starts_with(coalesce(v_key, ''), sync.key_prefix(p_entity, l.record_id)) then
+    raise exception 'record % has two objects in %: % is linked, % is not', l.record_id, p_system, l.external_id, v_external_id
+      using errcode = 'unique_violation'; -- a create was repeated under another key after all; a person removes one
+  end if;
   if not v_linked then
     -- Made in the other system. What it does not have is left to the table's defaults.
     select * into v_written
@@ -810,8 +819,16 @@ begin
   v_edited := sync.moved(coalesce(p_previous, l.remote_base), p_remote, p_fields);
   v_news := sync.moved(l.remote_base, p_remote, v_edited);
 
+  if starts_with(coalesce(v_key, ''), sync.key_prefix(p_entity, l.record_id)) then
+    v_revision := split_part(substr(v_key, length(sync.key_prefix(p_entity, l.record_id)) + 1), ':', 1);
+  end if;
+
   if l.deleted_at is not null then
     -- The delete wins. What was edited before it and nobody has seen is kept.
+    if l.unechoed ? v_revision then
+      l := sync.take_echo(l, v_revision, p_remote, p_previous, p_policy);
+      perform sync.save(l);
+    end if;
     if l.deleted_by = 'hub' and not v_ours and v_news <> '{}' and v_at >= coalesce(l.last_event_at, v_at) then
       v_merged := sync.merge(l, p_remote, v_at, v_news, p_policy);
       l.remote_base := l.remote_base || (v_merged.l).remote_base;
@@ -820,9 +837,6 @@ begin
     return 'tombstone';
   end if;
 
-  if starts_with(coalesce(v_key, ''), sync.key_prefix(p_entity, l.record_id)) then
-    v_revision := split_part(substr(v_key, length(sync.key_prefix(p_entity, l.record_id)) + 1), ':', 1);
-  end if;
   if l.in_flight_op in ('create', 'update') and v_revision = l.revision::text
      or l.in_flight_op = 'create' and l.external_id is null and v_revision is not null
      or l.in_flight_op = 'create' and l.external_id is null and v_key is null and sync.moved(l.in_flight, p_remote, p_fields) = '{}' then
@@ -893,7 +907,7 @@ begin
     v_merged := sync.merge(l, p_remote, v_at, v_news, p_policy);
     l.remote_base := l.remote_base || (v_merged.l).remote_base;
     perform sync.save(l);
-    return 'conflict';
+    return v_merged.outcome;
   end if;
   if p_previous is not null and not v_ours then
     l := sync.note_late_edit(l, p_remote, v_edited, v_at, p_policy);

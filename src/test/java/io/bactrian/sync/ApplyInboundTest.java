@@ -232,6 +232,16 @@ class ApplyInboundTest {
     }
 
     @Test
+    void what_the_hub_alone_has_goes_out_to_an_adopted_object() throws SQLException {
+        var id = scene.insert("{name:'Ada', email:'hub@x'}");
+        scene.quiet();
+        assertEquals("unchanged", scene.event("updated", "ext_9", START, null, id, null, "{name:'Ada'}"));
+        assertEquals(1, scene.pokes(id));
+        assertEquals("update", scene.hub.claim(id).action());
+        assertEquals(List.of(), scene.conflicts());
+    }
+
+    @Test
     void an_object_that_points_to_another_objects_record_is_a_record_of_its_own() throws SQLException {
         var id = scene.linked("{name:'Ada'}");
         assertEquals("created", scene.event("created", "ext_9", START, null, id, null, "{name:'Grace'}"));
@@ -471,6 +481,27 @@ class ApplyInboundTest {
     }
 
     @Test
+    void an_edit_after_a_gap_while_we_write_is_read() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.edit(id, START + 1, "{name:'Grace'}");
+        var claim = scene.hub.claim(id);
+        assertEquals("deferred", scene.updated("ext_1", START + 2, "{name:'Edsger'}", "{name:'Edsger', email:'a@x'}"));
+        assertEquals(state("{name:'Grace'}"), scene.customer(id));
+        scene.settle(claim, "ext_1", "{name:'Grace', email:'a@x'}", START + 3);
+        assertEquals("fetch", scene.hub.claim(id).action());
+    }
+
+    @Test
+    void a_late_event_that_tells_what_is_known_costs_no_read_even_while_we_write() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.edit(id, START + 1, "{name:'Grace'}");
+        var claim = scene.hub.claim(id);
+        assertEquals("unchanged", scene.updated("ext_1", START - 1, "{name:'x'}", "{name:'Ada'}"));
+        assertEquals("settled", scene.settle(claim, "ext_1", "{name:'Grace'}", START + 3));
+        assertEquals("none", scene.hub.claim(id).action());
+    }
+
+    @Test
     void an_edit_of_the_same_field_while_we_write_is_read() throws SQLException {
         var id = scene.linked("{name:'Ada'}");
         scene.edit(id, START + 1, "{name:'Grace'}");
@@ -544,6 +575,32 @@ class ApplyInboundTest {
         assertEquals("tombstone", scene.updated("ext_1", START + 2, "{name:'Grace'}", "{name:'Grace', email:'a@x'}"));
         assertEquals("tombstone", scene.updated("ext_1", START + 1, "{name:'Ada'}", "{name:'Grace'}"));
         assertEquals(List.of("email - > - | a@x: hub", "name Ada > - | Grace: hub"), scene.conflicts());
+        assertEquals(0, scene.customers());
+    }
+
+    @Test
+    void an_edit_there_that_waits_to_be_read_is_read_before_we_delete() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        assertEquals("deferred", scene.updated("ext_1", START, "{name:'Ada'}", "{name:'Grace'}"));
+        scene.delete(id);
+        var fetch = scene.hub.claim(id);
+        assertEquals("fetch", fetch.action());
+        scene.quiet();
+        assertEquals("settled", scene.settle(fetch, "ext_1", "{name:'Grace'}", START + 1));
+        assertEquals(1, scene.pokes(id));
+        assertEquals("delete", scene.hub.claim(id).action());
+        assertEquals(List.of("name Ada > - | Grace: hub"), scene.conflicts());
+    }
+
+    @Test
+    void what_our_write_replaced_unseen_is_kept_though_the_object_is_gone() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.edit(id, START + 1, "{name:'Grace'}");
+        var claim = scene.hub.claim(id);
+        scene.settle(claim, "ext_1", "{name:'Grace'}", START + 2);
+        scene.deleted("ext_1", START + 3);
+        assertEquals("tombstone", scene.event("updated", "ext_1", START + 2, claim.keyPrefix() + ":x", id, "{name:'Edsger'}", "{name:'Grace'}"));
+        assertEquals(List.of("name Ada > Grace | Edsger: hub"), scene.conflicts());
         assertEquals(0, scene.customers());
     }
 

@@ -514,6 +514,17 @@ class ClaimSettleTest {
     }
 
     @Test
+    void a_record_that_was_created_twice_after_all_is_a_failure_and_makes_no_second_row() throws SQLException {
+        var id = scene.insert("{name:'Ada'}");
+        var claim = scene.hub.claim(id);
+        assertEquals("echo", scene.event("created", "ext_8", START, claim.keyPrefix() + ":x", id, null, "{name:'Ada'}"));
+        assertEquals("failed", scene.settle(claim, "ext_9", "{name:'Ada'}", START));
+        assertEquals("record 1 has two objects in stripe: ext_8 is linked, ext_9 is not", scene.sql.text("select reason from sync.failure"));
+        assertEquals("failed", scene.event("created", "ext_9", START, claim.keyPrefix() + ":y", id, null, "{name:'Ada'}"));
+        assertEquals(1, scene.customers());
+    }
+
+    @Test
     void a_new_record_with_the_id_of_one_that_is_gone_is_a_new_object() throws SQLException {
         var id = scene.linked("{name:'Ada'}");
         scene.delete(id);

@@ -1,15 +1,8 @@
 package io.bactrian.sync;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.NullNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.sql.SQLException;
 import java.util.ArrayList;
-import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Random;
 
 /**
@@ -33,10 +26,6 @@ final class RandomEdits {
         }
     }
 
-    /** An edit by a person of a field that read seen before. */
-    private record Edit(boolean inHub, String id, String field, JsonNode seen, JsonNode value) {
-    }
-
     private final Random random;
     private final Hub hub;
     private final ModelRemote remote;
@@ -44,69 +33,50 @@ final class RandomEdits {
     private final List<Job> jobs = new ArrayList<>();
     private final List<ModelRemote.Event> undelivered = new ArrayList<>();
     private final List<ModelRemote.Event> delivered = new ArrayList<>();
-    private final List<Edit> edits = new ArrayList<>();
     private final List<String> journal = new ArrayList<>();
+    private final Circumstances circumstances;
+    private final People people;
     private int taken;
-    private int values;
-    private int hubChanges;
-
-    // What kind of remote and of people this run has.
-    final boolean distinctValues;
-    final boolean events_tell_previous;
-    final boolean events_tell_key;
-    final boolean faults;
-    final boolean zombies;
-    final boolean deletes;
-    final boolean refusals;
-    final boolean hubIsEdited;
-    final boolean remoteIsEdited;
 
     RandomEdits(long seed, Sql sql) throws SQLException {
         random = new Random(seed);
+        circumstances = Circumstances.random(random);
         hub = new Hub(sql);
-        hub.policy = List.of("newest", "hub", "remote").get(random.nextInt(3));
-        distinctValues = random.nextBoolean();
-        events_tell_previous = random.nextInt(4) > 0;
-        events_tell_key = random.nextInt(4) > 0;
-        faults = random.nextInt(4) > 0;
-        zombies = faults && random.nextInt(4) == 0;
-        deletes = random.nextInt(3) > 0;
-        refusals = random.nextInt(4) == 0;
-        int sides = random.nextInt(6);
-        hubIsEdited = sides != 0;
-        remoteIsEdited = sides != 1;
+        hub.policy = circumstances.policy();
         // Later than any clock, so that a run does not depend on the time of day.
         remote = new ModelRemote(4_000_000_000_000L);
-        sql.run("truncate customers, sync.outbox, sync.link, sync.tombstone, sync.event, sync.failure, sync.conflict, sync.drain restart identity");
+        people = new People(random, circumstances, hub, remote, journal);
+        sql.run("truncate customers, sync.link, sync.tombstone, sync.event, sync.failure, sync.conflict, sync.drain restart identity");
         sql.run("truncate sync.outbox");
-        note("policy " + hub.policy + ", distinct values " + distinctValues + ", previous " + events_tell_previous + ", key " + events_tell_key
-                + ", faults " + faults + ", zombies " + zombies + ", deletes " + deletes + ", refusals " + refusals + ", hub is edited " + hubIsEdited + ", remote is edited " + remoteIsEdited);
+        note(circumstances.toString());
     }
 
+    /** What happened, line by line. */
     List<String> journal() {
         return journal;
     }
 
+    /** Lets things happen, then lets them come to rest, and checks. */
     void run(int steps) throws SQLException {
         for (int i = 0; i < steps; i++) {
             step();
         }
         settleDown();
         note("conflicts " + hub.sql.rows("select record_id, field, base, local, remote, winner, reason from sync.conflict order by id"));
-        check();
+        new Reckoning(circumstances, hub.sql, remote, people.edits(), people.hubChanges()).check();
     }
 
     private void step() throws SQLException {
         remote.millis += random.nextInt(10) < 7 ? random.nextInt(50) : random.nextInt(10) < 8 ? random.nextInt(600) : random.nextInt(5000);
         switch (random.nextInt(20)) {
             case 0, 1, 2 -> {
-                if (hubIsEdited) {
-                    editHub();
+                if (circumstances.hubIsEdited()) {
+                    people.editHub();
                 }
             }
             case 3, 4, 5 -> {
-                if (remoteIsEdited) {
-                    editRemote();
+                if (circumstances.remoteIsEdited()) {
+                    people.editRemote();
                 }
             }
             case 6, 7 -> drain();
@@ -115,105 +85,12 @@ final class RandomEdits {
             case 13, 14 -> finish();
             case 15, 16, 17, 18 -> deliver();
             default -> {
-                if (faults) {
+                if (circumstances.faults()) {
                     expire();
                 }
             }
         }
     }
-
-    // People.
-
-    private void editHub() throws SQLException {
-        hubChanges++;
-        var ids = hub.sql.texts("select id from customers order by id");
-        int what = random.nextInt(20);
-        if (ids.size() < 2 || what == 0 && ids.size() < 6) {
-            var name = value("name");
-            var id = hub.sql.text("insert into customers (name, updated_at) values (?, to_timestamp(?::float8 / 1000)) returning id",
-                    name.asText(null), remote.millis);
-            note("hub inserts " + id);
-            edit(true, id, "name", NullNode.instance, name);
-        } else if (what == 1 && deletes) {
-            var id = pick(ids);
-            note("hub deletes " + id);
-            var gone = Hub.object(hub.sql.text("select to_jsonb(c) from customers c where id = ?::bigint", id));
-            ModelRemote.FIELDS.forEach(field -> edit(true, id, field, gone.get(field), NullNode.instance));
-            hub.sql.run("delete from customers where id = ?::bigint", id);
-            if (random.nextInt(3) == 0) {
-                note("hub inserts " + id + " again");
-                var name = value("name");
-                hub.sql.run("insert into customers (id, name) values (?::bigint, ?)", id, name.asText(null));
-                edit(true, id, "name", NullNode.instance, name);
-            }
-        } else {
-            var id = pick(ids);
-            var before = Hub.object(hub.sql.text("select to_jsonb(c) from customers c where id = ?::bigint", id));
-            for (int i = random.nextInt(2); i >= 0; i--) {
-                var field = pick(ModelRemote.FIELDS);
-                var value = value(field);
-                edit(true, id, field, before.path(field), value);
-                var typed = field.equals("address") ? "?::jsonb" : "?";
-                hub.sql.run("update customers set " + field + " = " + typed + ", updated_at = to_timestamp(?::float8 / 1000) where id = ?::bigint",
-                        value.isNull() ? null : field.equals("address") ? value.toString() : value.asText(), remote.millis, id);
-                before.set(field, value);
-            }
-        }
-    }
-
-    private void editRemote() {
-        var ids = List.copyOf(remote.things.keySet());
-        int what = random.nextInt(20);
-        try {
-            if (ids.isEmpty() || what == 0 && ids.size() < 6) {
-                var values = JsonNodeFactory.instance.objectNode();
-                values.set("name", unrefused("name"));
-                values.set("email", value("email"));
-                note("remote creates " + remote.create(null, null, values).id() + " " + values);
-            } else if (what == 1 && deletes) {
-                var id = pick(ids);
-                note("remote deletes " + id);
-                remote.delete(null, id);
-            } else {
-                var id = pick(ids);
-                var values = JsonNodeFactory.instance.objectNode();
-                for (int i = random.nextInt(2); i >= 0; i--) {
-                    var field = pick(ModelRemote.FIELDS);
-                    values.set(field, unrefused(field));
-                }
-                var before = remote.things.get(id).state();
-                values.fields().forEachRemaining(field -> edit(false, id, field.getKey(), before.get(field.getKey()), field.getValue()));
-                remote.update(null, id, values);
-            }
-        } catch (ModelRemote.Refused e) {
-            throw new AssertionError("people are not refused", e);
-        }
-    }
-
-    private void edit(boolean inHub, String id, String field, JsonNode seen, JsonNode value) {
-        note((inHub ? "hub " : "remote ") + id + " " + field + ": " + seen + " -> " + value + " at " + remote.millis);
-        edits.add(new Edit(inHub, id, field, ModelRemote.spell(field, seen), ModelRemote.spell(field, value)));
-    }
-
-    private JsonNode unrefused(String field) {
-        var value = value(field);
-        return value.asText().startsWith("refuse") ? value("email") : value;
-    }
-
-    private JsonNode value(String field) {
-        if (random.nextInt(6) == 0) {
-            return NullNode.instance;
-        }
-        var text = distinctValues ? "v" + ++values : pick(List.of("a", "b", "c"));
-        return switch (field) {
-            case "address" -> JsonNodeFactory.instance.objectNode().put("city", text);
-            case "description" -> JsonNodeFactory.instance.textNode(text + " ".repeat(random.nextInt(3)));
-            case "name" -> JsonNodeFactory.instance.textNode(refusals && random.nextInt(8) == 0 ? "refuse " + text : text);
-            default -> JsonNodeFactory.instance.textNode(text);
-        };
-    }
-
-    // The sync.
 
     private void drain() throws SQLException {
         var ids = new ArrayList<String>();
@@ -223,7 +100,7 @@ final class RandomEdits {
                 ids.add(row.get("id").toString());
             }
         }
-        if (!faults || random.nextInt(10) > 0) {
+        if (!circumstances.faults() || random.nextInt(10) > 0) {
             hub.sql.run("select sync.outbox_acknowledge(?::bigint[])", "{" + String.join(",", ids) + "}");
         }
     }
@@ -233,7 +110,7 @@ final class RandomEdits {
             return;
         }
         int i = random.nextBoolean() ? 0 : random.nextInt(messages.size());
-        var message = faults && random.nextInt(10) == 0 ? messages.get(i) : messages.remove(i);
+        var message = circumstances.faults() && random.nextInt(10) == 0 ? messages.get(i) : messages.remove(i);
         claim(message);
     }
 
@@ -257,7 +134,7 @@ final class RandomEdits {
             return;
         }
         var job = pick(waiting);
-        int fate = faults ? random.nextInt(20) : 19;
+        int fate = circumstances.faults() ? random.nextInt(20) : 19;
         if (fate == 0) {
             note("the worker of " + job.claim.token() + " dies before the call");
             jobs.remove(job);
@@ -319,8 +196,8 @@ final class RandomEdits {
 
     private void deliver(ModelRemote.Event event) throws SQLException {
         delivered.add(event);
-        var told = new ModelRemote.Event(event.id(), event.type(), event.at(), events_tell_key ? event.key() : null, event.thing(),
-                events_tell_previous ? event.previous() : null);
+        var told = new ModelRemote.Event(event.id(), event.type(), event.at(), circumstances.eventsTellKey() ? event.key() : null, event.thing(),
+                circumstances.eventsTellPrevious() ? event.previous() : null);
         var outcome = hub.apply(told);
         note("event " + told + ": " + outcome);
         if (outcome.equals("failed")) {
@@ -337,7 +214,7 @@ final class RandomEdits {
                 expired.add(token);
             }
         }
-        jobs.removeIf(job -> expired.contains(job.claim.token().toString()) && !job.called && !zombies);
+        jobs.removeIf(job -> expired.contains(job.claim.token().toString()) && !job.called && !circumstances.zombies());
         note("leases run out: " + expired);
         if (random.nextBoolean()) {
             retryDue();
@@ -349,7 +226,7 @@ final class RandomEdits {
         hub.sql.run("select sync.retry_due()");
     }
 
-    /** Everything under way arrives, without faults, until nothing is left to do. */
+    /** Everything under way arrives, without circumstances.faults(), until nothing is left to do. */
     private void settleDown() throws SQLException {
         note("--- settling down");
         for (var job : List.copyOf(jobs)) {
@@ -359,7 +236,7 @@ final class RandomEdits {
             finish(job);
         }
         hub.sql.run("update sync.link set lease_until = '-infinity' where lease_until is not null");
-        mendRefusals();
+        people.mendRefusals();
         for (int round = 0; round < 100; round++) {
             retryDue();
             var rows = hub.sql.rows("select id, record_id, origin, target from sync.outbox order by id");
@@ -384,73 +261,6 @@ final class RandomEdits {
             }
         }
         throw new AssertionError("it does not come to rest");
-    }
-
-    private void mendRefusals() throws SQLException {
-        for (var id : hub.sql.texts("select id from customers where name like 'refuse%' order by id")) {
-            var name = hub.sql.text("select name from customers where id = ?::bigint", id);
-            var mended = JsonNodeFactory.instance.textNode("mended " + name);
-            edit(true, id, "name", JsonNodeFactory.instance.textNode(name), mended);
-            hub.sql.run("update customers set name = ?, updated_at = to_timestamp(?::float8 / 1000) where id = ?::bigint", mended.asText(), remote.millis, id);
-        }
-    }
-
-    // What must hold at the end.
-
-    private void check() throws SQLException {
-        var both = BothSides.of(hub.sql, remote);
-        both.requireEqual();
-        var records = both.records();
-        var linked = both.linked();
-        if (!hubIsEdited || !remoteIsEdited) {
-            // After an unknown outcome, a value that the remote spells in its own way may look like somebody else's; so may any
-            // that comes from a worker thought dead, or from a remote that does not say whose it is.
-            var conflicts = hub.sql.rows("select * from sync.conflict where field <> 'description' or not ?", faults);
-            BothSides.require(zombies || faults && !events_tell_key || conflicts.isEmpty(), "conflicts, but one side only was edited: " + conflicts);
-            BothSides.require(hubIsEdited || remote.writes == 0, "written, but nobody edited the hub");
-            checkLastEdits(records, linked);
-        }
-        if (!faults) {
-            long winners = hub.sql.number("select count(*) from sync.conflict");
-            BothSides.require(remote.writes <= hubChanges + winners, remote.writes + " writes for " + hubChanges + " changes and " + winners + " conflicts");
-        }
-        if (distinctValues && events_tell_previous && events_tell_key && !zombies) {
-            checkNothingIsLost(records, linked);
-        }
-    }
-
-    /** Where only one side was edited, its last edits stand. */
-    private void checkLastEdits(Map<String, ObjectNode> records, Map<String, String> linked) {
-        var last = new HashMap<String, Edit>();
-        edits.forEach(edit -> last.put(edit.id + edit.field, edit));
-        for (var record : records.entrySet()) {
-            for (var field : ModelRemote.FIELDS) {
-                var edit = last.get((hubIsEdited ? record.getKey() : linked.get(record.getKey())) + field);
-                var value = ModelRemote.spell(field, record.getValue().get(field));
-                BothSides.require(edit == null || edit.value.equals(value), "the last edit is " + edit + ", but the record says " + value);
-            }
-        }
-    }
-
-    /** Each value is still there, or somebody who saw it replaced it, or it lost a conflict that is on record, or its record is gone. */
-    private void checkNothingIsLost(Map<String, ObjectNode> records, Map<String, String> linked) throws SQLException {
-        var accounted = new HashSet<String>();
-        edits.forEach(edit -> accounted.add(edit.field + edit.seen));
-        records.values().forEach(record -> ModelRemote.FIELDS.forEach(field -> accounted.add(field + ModelRemote.spell(field, record.get(field)))));
-        for (var row : hub.sql.rows("select field, case winner when 'hub' then remote else local end as loser from sync.conflict")) {
-            if (row.get("loser") != null) {
-                var field = (String) row.get("field");
-                try {
-                    accounted.add(field + ModelRemote.spell(field, Hub.JSON.readTree(row.get("loser").toString())));
-                } catch (com.fasterxml.jackson.core.JsonProcessingException e) {
-                    throw new AssertionError(e);
-                }
-            }
-        }
-        for (var edit : edits) {
-            boolean live = edit.inHub ? records.containsKey(edit.id) : linked.containsValue(edit.id);
-            BothSides.require(!live || edit.value.isNull() || accounted.contains(edit.field + edit.value), "nobody replaced this edit, and it is lost: " + edit);
-        }
     }
 
     private String link(String recordId) throws SQLException {
