@@ -20,6 +20,7 @@ import java.util.stream.Collectors;
 /** Bactrian, or its sandbox, in a process of its own, as a person starts it: a directory, an environment, two streams, an exit code. */
 public final class ChildProcess implements AutoCloseable {
 
+    private static final HttpClient HTTP = HttpClient.newHttpClient();
     private static final Duration PATIENCE = Duration.ofMinutes(2);
 
     private final Process process;
@@ -120,7 +121,7 @@ public final class ChildProcess implements AutoCloseable {
 
     /** Sends a GET to that port of loopback. */
     public static HttpResponse<String> get(int port, String path) throws IOException, InterruptedException {
-        return HttpClient.newHttpClient().send(HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + path)).build(), BodyHandlers.ofString());
+        return HTTP.send(HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + path)).build(), BodyHandlers.ofString());
     }
 
     private static String read(Path file) {

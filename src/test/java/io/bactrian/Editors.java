@@ -4,6 +4,7 @@ import static org.awaitility.Awaitility.await;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.NullNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -110,14 +111,9 @@ final class Editors implements AutoCloseable {
         }
     }
 
-    /** How many rows were inserted, changed or deleted, counted once for each transaction. */
+    /** How many rows were inserted, deleted or in the end different, counted for each transaction. */
     long rowChanges() {
         return rowChanges.get();
-    }
-
-    /** How many values were given. */
-    int size() {
-        return edits.size();
     }
 
     // With SQL.
@@ -181,16 +177,10 @@ final class Editors implements AutoCloseable {
     }
 
     private void update(Connection connection, Random random, String id, int times) {
-        try (var select = connection.prepareStatement("select to_jsonb(c) from customers c where id = ?::bigint for update")) {
-            select.setString(1, id);
-            for (int i = 0; i < times; i++) {
-                JsonNode seen;
-                try (var rows = select.executeQuery()) {
-                    if (!rows.next()) {
-                        return; // deleted meanwhile
-                    }
-                    seen = TwoSides.json(rows.getString(1));
-                }
+        try {
+            var before = read(connection, id);
+            var now = before;
+            for (int i = 0; now != null && i < times; i++) {
                 for (var entry : change(random).entrySet()) {
                     var field = entry.getKey();
                     try (var update = connection.prepareStatement("update customers set " + field + " = ?" + (field.equals("address") ? "::jsonb" : "")
@@ -199,12 +189,25 @@ final class Editors implements AutoCloseable {
                         update.setString(2, id);
                         update.executeUpdate();
                     }
-                    edits.add(new Edit(true, id, field, TwoSides.value(seen.get(field)), entry.getValue()));
+                    edits.add(new Edit(true, id, field, TwoSides.value(now.get(field)), entry.getValue()));
                 }
+                now = read(connection, id);
             }
-            rowChanges.incrementAndGet();
+            if (now != null && !now.without("updated_at").equals(before.without("updated_at"))) {
+                rowChanges.incrementAndGet();
+            }
         } catch (SQLException e) {
             throw new IllegalStateException(e);
+        }
+    }
+
+    /** The row, which nobody else can change until the transaction ends; null when there is none. */
+    private static ObjectNode read(Connection connection, String id) throws SQLException {
+        try (var select = connection.prepareStatement("select to_jsonb(c) from customers c where id = ?::bigint for update")) {
+            select.setString(1, id);
+            try (var rows = select.executeQuery()) {
+                return rows.next() ? TwoSides.json(rows.getString(1)) : null;
+            }
         }
     }
 

@@ -76,13 +76,15 @@ final class TwoSides implements AutoCloseable {
                 Map.entry("MANAGEMENT_PORT", Integer.toString(managementPort))));
     }
 
-    /** From now on webhooks come twice, late and in any order, and answers to calls get lost. */
+    /** From now on webhooks come twice, late and in any order, calls fail, and answers to them get lost. */
     void startFaults(long seed) {
         stripe.faults().seed(seed).webhookDelay(0, 150)
                 .probability(Fault.WEBHOOK_DUPLICATED, 0.1)
                 .probability(Fault.WEBHOOK_SHUFFLED, 0.2)
                 .probability(Fault.RESET_AFTER_COMMIT, 0.01)
-                .probability(Fault.HANG_AFTER_COMMIT, 0.01);
+                .probability(Fault.HANG_AFTER_COMMIT, 0.01)
+                .probability(Fault.LOCK_TIMEOUT, 0.01)
+                .probability(Fault.SERVER_ERROR, 0.01);
     }
 
     ChildProcess application() {
