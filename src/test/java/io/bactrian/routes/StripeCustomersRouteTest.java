@@ -293,11 +293,17 @@ class StripeCustomersRouteTest {
     void an_update_that_fails_is_tried_again_without_doubling() throws Exception {
         var ids = new ArrayList<String>();
         for (var fault : PASSING) {
-            var id = insertSynced("name", "'" + fault + "'");
-            stripe.faults().only("POST", "/v1/customers/" + linked("stripe", id)).next(fault, 1);
-            run("update customers set name = 'again' where id = " + id);
-            eventually().alias(fault.name()).until(() -> struck() > 0);
-            ids.add(id);
+            ids.add(insert("name", "'" + fault + "'"));
+        }
+        for (var id : ids) {
+            linked("stripe", id);
+        }
+        underWay.awaitNothing();
+        for (int i = 0; i < ids.size(); i++) {
+            var strikes = struck();
+            stripe.faults().only("POST", "/v1/customers/" + linked("stripe", ids.get(i))).next(PASSING.get(i), 1);
+            run("update customers set name = 'again' where id = " + ids.get(i));
+            eventually().alias(PASSING.get(i).name()).until(() -> struck() > strikes);
         }
         for (var id : ids) {
             eventually().until(() -> customer(stripe, id).path("name").asText().equals("again"));
@@ -350,7 +356,7 @@ class StripeCustomersRouteTest {
         var externalId = linked("stripe", id);
         assertEquals("echo", text("select outcome from sync.event where system = 'stripe' and external_id = '" + externalId + "' and type = 'customer.created'"));
         stripe.dashboard().updateCustomer(externalId, Map.of("phone", "+44"));
-        eventually().until(() -> text("select phone = '+44' from customers where id = " + id).equals("true"));
+        eventually().until(() -> text("select phone is not distinct from '+44' from customers where id = " + id).equals("true"));
         underWay.awaitNothing();
         assertEquals("1", text("select count(*) from customers where email = 'early@example.com'"));
         assertEquals(1, stripe.dashboard().customers().stream().filter(customer -> customer.path("email").asText().equals("early@example.com")).count());
