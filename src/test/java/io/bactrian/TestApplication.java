@@ -70,6 +70,7 @@ public final class TestApplication implements AutoCloseable {
         main.addOverrideProperty("http.port", Integer.toString(port));
         main.addOverrideProperty("management.port", Integer.toString(managementPort));
         main.addOverrideProperty("stripe.api-key", "sk_test_sandbox");
+        main.addOverrideProperty("stripe.api-base", "http://127.0.0.1:" + Ports.free());
         main.addOverrideProperty("stripe.webhook-secret", "whsec_sandbox");
         for (int i = 0; i < settings.size(); i += 2) {
             main.addOverrideProperty(settings.get(i), settings.get(i + 1));

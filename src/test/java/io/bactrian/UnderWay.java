@@ -16,7 +16,7 @@ import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.common.TopicPartition;
 
 /** What a running Bactrian still has to do, seen from outside. */
-final class UnderWay implements AutoCloseable {
+public final class UnderWay implements AutoCloseable {
 
     private static final Duration PATIENCE = Duration.ofMinutes(2);
     private static final String TOPIC = "changes.customers";
@@ -27,14 +27,14 @@ final class UnderWay implements AutoCloseable {
     private final Callable<Boolean> webhooksIdle;
 
     /** @param kafka host:port */
-    UnderWay(DataSource hub, String kafka, Callable<Boolean> webhooksIdle) {
+    public UnderWay(DataSource hub, String kafka, Callable<Boolean> webhooksIdle) {
         this.hub = hub;
         this.kafka = Admin.create(Map.of("bootstrap.servers", kafka));
         this.webhooksIdle = webhooksIdle;
     }
 
     /** Waits until there is nothing. */
-    void awaitNothing() {
+    public void awaitNothing() {
         // What leaves one place may not yet be in the next when that is looked at: so for a while.
         await().atMost(PATIENCE).during(Duration.ofMillis(500)).until(this::all, Map::isEmpty);
     }

@@ -34,19 +34,10 @@ record StripeEvent(ObjectNode json) {
         return with("/data/object", "id", objectId);
     }
 
-    /**
-     * The same event with a value replaced.
-     *
-     * @param parent a JSON pointer to an object
-     * @param value as JSON; a text that is none stands for itself
-     */
+    /** The same event with a value set in the object that a JSON pointer finds. */
     StripeEvent with(String parent, String name, Object value) {
         var copy = json.deepCopy();
-        try {
-            ((ObjectNode) copy.at(parent)).set(name, JSON.valueToTree(value));
-        } catch (IllegalArgumentException e) {
-            throw new AssertionError(e);
-        }
+        ((ObjectNode) copy.at(parent)).set(name, JSON.valueToTree(value));
         return new StripeEvent(copy);
     }
 
@@ -55,6 +46,12 @@ record StripeEvent(ObjectNode json) {
         var copy = json.deepCopy();
         ((ObjectNode) copy.at(parent)).remove(name);
         return new StripeEvent(copy);
+    }
+
+    /** So many bytes that are a valid event. */
+    StripeEvent padded(int bytes) {
+        var padded = with("", "padding", "");
+        return padded.with("", "padding", "x".repeat(bytes - padded.text().getBytes(StandardCharsets.UTF_8).length));
     }
 
     String id() {
@@ -89,11 +86,5 @@ record StripeEvent(ObjectNode json) {
             }
         }
         return header.toString();
-    }
-
-    /** So many bytes that are a valid event. */
-    StripeEvent padded(int bytes) {
-        var padded = with("", "padding", "");
-        return padded.with("", "padding", "x".repeat(bytes - padded.text().getBytes(StandardCharsets.UTF_8).length));
     }
 }

@@ -130,7 +130,7 @@ public final class SandboxKafka implements AutoCloseable {
                 Map.entry("message.max.bytes", "16777216"),
 
                 // Quick: a group starts with its first member, and a killed member is missed soon.
-                Map.entry("group.initial.rebalance.delay.ms", "0"),
+                Map.entry("group.initial.rebalance.delay.ms", "300"),
                 Map.entry("group.min.session.timeout.ms", "1000"),
                 Map.entry("metadata.max.idle.interval.ms", "0"),
 

@@ -1,0 +1,454 @@
+package io.bactrian.routes;
+
+import static org.awaitility.Awaitility.await;
+import static org.hamcrest.Matchers.hasSize;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.bactrian.TestApplication;
+import io.bactrian.TestServices;
+import io.bactrian.UnderWay;
+import io.bactrian.sandbox.SandboxKafka;
+import io.bactrian.sandbox.stripe.ApiCall;
+import io.bactrian.sandbox.stripe.Fault;
+import io.bactrian.sandbox.stripe.StripeSimulator;
+import io.bactrian.sync.Sql;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.awaitility.core.ConditionFactory;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/** Customers between Postgres and Stripe, and a second Stripe account that the same templates serve. */
+class StripeCustomersRouteTest {
+
+    private static final String ADDRESS = "{\"line1\": \"12 St James Square\", \"city\": \"London\", \"postal_code\": \"SW1Y 4JH\", \"country\": \"GB\"}";
+
+    private static final List<Fault> PASSING = List.of(Fault.SERVER_ERROR, Fault.TOO_MANY_REQUESTS, Fault.LOCK_TIMEOUT, Fault.RESET_BEFORE_COMMIT,
+            Fault.RESET_AFTER_COMMIT, Fault.HANG_AFTER_COMMIT);
+
+    private static TestServices.Database database;
+    private static SandboxKafka kafka;
+    private static StripeSimulator stripe;
+    private static StripeSimulator eu;
+    private static TestApplication application;
+    private static UnderWay underWay;
+
+    @BeforeAll
+    static void start() throws Exception {
+        database = TestServices.database();
+        kafka = SandboxKafka.startTemporary();
+        stripe = StripeSimulator.start(StripeSimulator.Options.inMemory());
+        eu = StripeSimulator.start(StripeSimulator.Options.inMemory().withApiKey("sk_test_eu").withWebhookSecret("whsec_eu"));
+        application = TestApplication.builder().postgres(database.jdbcUrl()).kafka(kafka)
+                .with("camel.main.routes-include-pattern", "file:routes/**/*.camel.yaml,file:src/test/resources/routes/*.camel.yaml")
+                .with("stripe.api-base", stripe.baseUrl().toString())
+                .with("camel.component.stripe.connect-timeout", "500ms")
+                .with("camel.component.stripe.read-timeout", "1500ms")
+                .with("camel.beans.stripeEu", "#class:io.bactrian.stripe.StripeComponent")
+                .with("camel.beans.stripeEu.api-key", "sk_test_eu")
+                .with("camel.beans.stripeEu.api-base", eu.baseUrl().toString())
+                .with("camel.beans.stripeEuSignature", "#class:io.bactrian.stripe.StripeSignature")
+                .with("camel.beans.stripeEuSignature.secrets", "whsec_eu")
+                .with("sync.lease", "5 seconds")
+                .with("retry.interval", "200")
+                .with("kafka.consumers", "2")
+                .start();
+        stripe.webhookUrl(application.url("/webhooks/stripe").toString());
+        eu.webhookUrl(application.url("/webhooks/stripe-eu").toString());
+        underWay = new UnderWay(database.dataSource(), kafka.bootstrap(), () -> stripe.webhooksIdle() && eu.webhooksIdle());
+    }
+
+    @AfterAll
+    static void stop() throws Exception {
+        try (var lastKafka = kafka; var lastStripe = stripe; var lastEu = eu; var then = application; var first = underWay) {
+            // Closed, in the opposite order.
+        }
+    }
+
+    @AfterEach
+    void endFaults() {
+        stripe.faults().clear();
+        eu.faults().clear();
+    }
+
+    @Test
+    void a_row_becomes_a_customer() throws Exception {
+        var id = insert("name, email, phone, description, address",
+                "'Zoë O''Neill 😀', 'zoe@example.com', '+47 22 00 00 00', 'first' || chr(10) || 'second', '" + ADDRESS + "'");
+        underWay.awaitNothing();
+        var customer = customer(stripe, id);
+        assertEquals("Zoë O'Neill 😀", customer.path("name").asText());
+        assertEquals("zoe@example.com", customer.path("email").asText());
+        assertEquals("+47 22 00 00 00", customer.path("phone").asText());
+        assertEquals("first\nsecond", customer.path("description").asText());
+        assertEquals("SW1Y 4JH", customer.at("/address/postal_code").asText());
+        assertTrue(customer.at("/address/line2").isNull());
+        assertEquals(id, customer.at("/metadata/hub_id").asText());
+
+        var create = calls(stripe, id).get(0);
+        assertEquals("POST /v1/customers 200", create.method() + " " + create.path() + " " + create.status());
+        assertTrue(create.idempotencyKey().startsWith("bactrian:customers:" + id + ":"), create::idempotencyKey);
+        assertEquals(1, calls(stripe, id).size());
+        assertEquals("1", text("select count(*) from customers where email = 'zoe@example.com'"));
+    }
+
+    @Test
+    void two_rows_with_one_email_become_two_customers() throws Exception {
+        var one = insert("name, email", "'Ann', 'family@example.com'");
+        var other = insert("name, email", "'Bob', 'family@example.com'");
+        assertNotEquals(linked("stripe", one), linked("stripe", other));
+        underWay.awaitNothing();
+        assertEquals("2", text("select count(*) from customers where email = 'family@example.com'"));
+    }
+
+    @Test
+    void an_update_sends_only_the_fields_that_moved() throws Exception {
+        var id = insertSynced("name, email, phone, address", "'Ada', 'ada@example.com', '+44', '" + ADDRESS + "'");
+        run("update customers set phone = '+45', updated_at = now() where id = " + id);
+        var update = eventually().until(() -> calls(stripe, id), hasSize(1)).get(0);
+        assertEquals("/v1/customers/" + linked("stripe", id), update.path());
+        assertEquals(Map.of("phone", "+45"), update.params());
+        assertTrue(update.idempotencyKey().startsWith("bactrian:customers:" + id + ":"), update::idempotencyKey);
+        underWay.awaitNothing();
+        assertEquals(1, calls(stripe, id).size());
+
+        run("update customers set address = address || '{\"city\": \"Ockham\"}' where id = " + id);
+        var moved = eventually().until(() -> calls(stripe, id), hasSize(2)).get(1);
+        assertEquals(Set.of("address"), moved.params().keySet());
+        eventually().until(() -> customer(stripe, id).at("/address/city").asText().equals("Ockham"));
+        assertEquals("12 St James Square", customer(stripe, id).at("/address/line1").asText());
+    }
+
+    @Test
+    void ten_edits_at_once_cost_one_or_two_calls() throws Exception {
+        var id = insertSynced("name", "'0'");
+        try (var sql = sql()) {
+            sql.connection().setAutoCommit(false);
+            for (int i = 1; i <= 10; i++) {
+                sql.run("update customers set name = ? where id = ?", Integer.toString(i), Long.parseLong(id));
+            }
+            sql.connection().commit();
+        }
+        eventually().until(() -> customer(stripe, id).path("name").asText().equals("10"));
+        underWay.awaitNothing();
+        assertTrue(calls(stripe, id).size() <= 2, () -> calls(stripe, id).toString());
+    }
+
+    @Test
+    void clearing_a_field_clears_it_in_stripe() throws Exception {
+        var id = insertSynced("name, email, phone, description, address", "'Ada', 'ada@example.com', '+44', 'first', '" + ADDRESS + "'");
+        run("update customers set email = null, phone = null, description = null, address = address - 'postal_code' where id = " + id);
+        underWay.awaitNothing();
+        var customer = customer(stripe, id);
+        assertTrue(customer.path("email").isNull());
+        assertTrue(customer.path("phone").isNull());
+        assertTrue(customer.path("description").isNull());
+        assertTrue(customer.at("/address/postal_code").isNull());
+        assertEquals("London", customer.at("/address/city").asText());
+
+        run("update customers set address = null, name = null where id = " + id);
+        underWay.awaitNothing();
+        assertTrue(customer(stripe, id).path("address").isNull());
+        assertTrue(customer(stripe, id).path("name").isNull());
+    }
+
+    @Test
+    void clearing_a_field_in_stripe_clears_it_in_the_row() throws Exception {
+        var id = insertSynced("name, email, phone, address", "'Ada', 'ada@example.com', '+44', '" + ADDRESS + "'");
+        stripe.dashboard().updateCustomer(linked("stripe", id), Map.of("email", "", "address", ""));
+        eventually().until(() -> text("select email is null and address is null and phone = '+44' from customers where id = " + id).equals("true"));
+    }
+
+    @Test
+    void a_deleted_row_deletes_the_customer() throws Exception {
+        var id = insertSynced("name", "'Ada'");
+        var externalId = linked("stripe", id);
+        run("delete from customers where id = " + id);
+        eventually().until(() -> stripe.dashboard().customer(externalId).path("deleted").asBoolean());
+        underWay.awaitNothing();
+        var delete = calls(stripe, id).get(0);
+        assertEquals("DELETE", delete.method());
+        assertEquals(Map.of(), delete.params());
+        assertEquals(1, calls(stripe, id).size());
+    }
+
+    @Test
+    void metadata_of_others_is_left_alone() throws Exception {
+        var id = insertSynced("name", "'Ada'");
+        stripe.dashboard().updateCustomer(linked("stripe", id), Map.of("metadata", Map.of("plan", "gold")));
+        underWay.awaitNothing();
+        run("update customers set name = 'Ada King', email = 'ada@example.com' where id = " + id);
+        eventually().until(() -> customer(stripe, id).path("name").asText().equals("Ada King"));
+        assertEquals("gold", customer(stripe, id).at("/metadata/plan").asText());
+        assertEquals(id, customer(stripe, id).at("/metadata/hub_id").asText());
+        assertEquals(List.of(Set.of("name", "email")), calls(stripe, id).stream().map(call -> call.params().keySet()).toList());
+    }
+
+    @Test
+    void a_customer_made_in_the_dashboard_becomes_a_row_and_follows_it() throws Exception {
+        var externalId = stripe.dashboard().createCustomer(Map.of("name", "Grace", "email", "grace@example.com")).path("id").asText();
+        eventually().until(() -> text("select count(*) from sync.link where external_id = '" + externalId + "'").equals("1"));
+        var id = text("select record_id from sync.link where external_id = '" + externalId + "'");
+        stripe.dashboard().updateCustomer(externalId, Map.of("name", "Grace Hopper"));
+        eventually().until(() -> text("select name from customers where id = " + id).equals("Grace Hopper"));
+        underWay.awaitNothing();
+        assertEquals(List.of(), calls(stripe, id));
+
+        run("update customers set phone = '+1' where id = " + id);
+        eventually().until(() -> customer(stripe, id).path("phone").asText().equals("+1"));
+        stripe.dashboard().deleteCustomer(externalId);
+        eventually().until(() -> text("select count(*) from customers where id = " + id).equals("0"));
+        underWay.awaitNothing();
+        assertEquals(List.of(Map.of("phone", "+1")), calls(stripe, id).stream().map(ApiCall::params).toList());
+    }
+
+    @Test
+    void an_edit_goes_everywhere_but_where_it_came_from() throws Exception {
+        var externalId = stripe.dashboard().createCustomer(Map.of("name", "Two homes")).path("id").asText();
+        eventually().until(() -> text("select count(*) from sync.link where external_id = '" + externalId + "'").equals("1"));
+        var id = text("select record_id from sync.link where external_id = '" + externalId + "'");
+        assertEquals("Two homes", customer(eu, id).path("name").asText());
+
+        eu.dashboard().updateCustomer(linked("stripe-eu", id), Map.of("name", "Moved", "address", Map.of("city", "Berlin", "country", "DE")));
+        eventually().until(() -> customer(stripe, id).path("name").asText().equals("Moved"));
+        underWay.awaitNothing();
+        assertEquals("Berlin", customer(stripe, id).at("/address/city").asText());
+        assertEquals(1, calls(stripe, id).size());
+        assertEquals(1, calls(eu, id).size());
+
+        run("update customers set name = 'From the hub' where id = " + id);
+        eventually().until(() -> customer(stripe, id).path("name").asText().equals("From the hub")
+                && customer(eu, id).path("name").asText().equals("From the hub"));
+        stripe.dashboard().deleteCustomer(externalId);
+        eventually().until(() -> eu.dashboard().customer(linked("stripe-eu", id)).path("deleted").asBoolean());
+        assertEquals("0", text("select count(*) from customers where id = " + id));
+    }
+
+    @Test
+    void a_customer_that_is_gone_in_stripe_takes_its_row_along() throws Exception {
+        var id = insertSynced("name, phone", "'Ada', '+44'");
+        stripe.faults().next(Fault.WEBHOOK_LOST, 1);
+        stripe.dashboard().deleteCustomer(linked("stripe", id));
+        run("update customers set name = 'Ada King' where id = " + id);
+        eventually().until(() -> text("select count(*) from customers where id = " + id).equals("0"));
+        underWay.awaitNothing();
+        try (var sql = sql()) {
+            var conflict = sql.row("select field, base::text, local::text, remote::text, winner from sync.conflict where record_id = ? and system = 'stripe'", id);
+            assertEquals("{field=name, base=\"Ada\", local=\"Ada King\", remote=null, winner=remote}", conflict.toString());
+        }
+        assertTrue(eu.dashboard().customer(linked("stripe-eu", id)).path("deleted").asBoolean());
+    }
+
+    @Test
+    void what_stripe_refuses_is_kept_with_the_reason_until_it_is_put_right() throws Exception {
+        var id = insert("name, email", "'Ada', 'not an e-mail'");
+        eventually().until(() -> failure("stripe", id) != null);
+        var failure = failure("stripe", id);
+        assertEquals("out", failure.get("direction"));
+        assertNull(failure.get("next_attempt_at"));
+        assertEquals("email_invalid", failure.get("code"));
+        assertTrue(failure.get("reason").toString().contains("email"), failure::toString);
+        assertFalse(failure.get("reason").toString().contains("not an e-mail"), failure::toString);
+        assertEquals(calls(stripe, id).get(0).requestId(), failure.get("request_id"));
+
+        run("update customers set email = 'ada@example.com' where id = " + id);
+        assertEquals("ada@example.com", customer(stripe, id).path("email").asText());
+        underWay.awaitNothing();
+        assertNull(failure("stripe", id));
+        assertEquals(List.of(400, 200), calls(stripe, id).stream().map(ApiCall::status).toList());
+    }
+
+    @Test
+    void a_create_that_fails_is_tried_again_without_doubling() throws Exception {
+        var ids = new ArrayList<String>();
+        for (var fault : PASSING) {
+            var strikes = struck();
+            stripe.faults().only("POST", null).next(fault, 1);
+            ids.add(insert("name", "'" + fault + "'"));
+            eventually().alias(fault.name()).until(() -> struck() > strikes);
+        }
+        for (var id : ids) {
+            assertEquals(text("select name from customers where id = " + id), customer(stripe, id).path("name").asText());
+        }
+        underWay.awaitNothing();
+        for (var id : ids) {
+            assertNull(failure("stripe", id));
+            assertEquals(1, stripe.dashboard().customers().stream().filter(customer -> customer.at("/metadata/hub_id").asText().equals(id)).count());
+            assertEquals(1, calls(stripe, id).stream().filter(ApiCall::wrote).count());
+        }
+    }
+
+    @Test
+    void an_update_that_fails_is_tried_again_without_doubling() throws Exception {
+        var ids = new ArrayList<String>();
+        for (var fault : PASSING) {
+            ids.add(insert("name", "'" + fault + "'"));
+        }
+        for (var id : ids) {
+            linked("stripe", id);
+        }
+        underWay.awaitNothing();
+        for (int i = 0; i < ids.size(); i++) {
+            var strikes = struck();
+            stripe.faults().only("POST", "/v1/customers/" + linked("stripe", ids.get(i))).next(PASSING.get(i), 1);
+            run("update customers set name = 'again' where id = " + ids.get(i));
+            eventually().alias(PASSING.get(i).name()).until(() -> struck() > strikes);
+        }
+        for (var id : ids) {
+            eventually().until(() -> customer(stripe, id).path("name").asText().equals("again"));
+        }
+        underWay.awaitNothing();
+        for (var id : ids) {
+            assertNull(failure("stripe", id));
+        }
+    }
+
+    @Test
+    void a_record_that_fails_holds_up_no_other() throws Exception {
+        var stuck = insertSynced("name", "'stuck'");
+        stripe.faults().only("POST", "/v1/customers/" + linked("stripe", stuck)).probability(Fault.TOO_MANY_REQUESTS, 1);
+        run("update customers set name = 'still stuck' where id = " + stuck);
+        eventually().until(() -> failure("stripe", stuck) != null);
+        for (int i = 0; i < 20; i++) {
+            insert("name", "'passes by'");
+        }
+        eventually().until(() -> stripe.dashboard().customers().stream().filter(customer -> customer.path("name").asText().equals("passes by")).count() == 20);
+        eventually().until(() -> customer(eu, stuck).path("name").asText().equals("still stuck"));
+        assertEquals("stuck", customer(stripe, stuck).path("name").asText());
+        assertEquals("rate_limit", failure("stripe", stuck).get("code"));
+
+        stripe.faults().clear();
+        eventually().until(() -> customer(stripe, stuck).path("name").asText().equals("still stuck"));
+        underWay.awaitNothing();
+        assertNull(failure("stripe", stuck));
+    }
+
+    @Test
+    void a_record_that_cannot_be_mapped_is_kept_until_it_can() throws Exception {
+        var id = insert("name, description", "'Ada', 'cannot be mapped'");
+        eventually().until(() -> failure("stripe-eu", id) != null);
+        assertEquals("mapping", failure("stripe-eu", id).get("code"));
+        assertNull(failure("stripe-eu", id).get("next_attempt_at"));
+        assertEquals("cannot be mapped", customer(stripe, id).path("description").asText());
+        assertEquals(List.of(), calls(eu, id));
+
+        run("update customers set description = 'can be mapped' where id = " + id);
+        assertEquals("can be mapped", customer(eu, id).path("description").asText());
+        underWay.awaitNothing();
+        assertNull(failure("stripe-eu", id));
+    }
+
+    @Test
+    void a_webhook_that_comes_before_the_answer_makes_no_second_row() throws Exception {
+        stripe.faults().only("POST", null).next(Fault.HANG_AFTER_COMMIT, 1);
+        var id = insert("name, email", "'Early', 'early@example.com'");
+        var externalId = linked("stripe", id);
+        assertEquals("echo", text("select outcome from sync.event where system = 'stripe' and external_id = '" + externalId + "' and type = 'customer.created'"));
+        stripe.dashboard().updateCustomer(externalId, Map.of("phone", "+44"));
+        eventually().until(() -> text("select phone is not distinct from '+44' from customers where id = " + id).equals("true"));
+        underWay.awaitNothing();
+        assertEquals("1", text("select count(*) from customers where email = 'early@example.com'"));
+        assertEquals(1, stripe.dashboard().customers().stream().filter(customer -> customer.path("email").asText().equals("early@example.com")).count());
+        assertNull(failure("stripe", id));
+    }
+
+    @Test
+    void edits_of_different_fields_on_both_sides_at_once_both_survive() throws Exception {
+        var id = insertSynced("name, phone", "'Ada', '+44'");
+        stripe.faults().webhookDelay(300, 300);
+        stripe.dashboard().updateCustomer(linked("stripe", id), Map.of("phone", "+45"));
+        run("update customers set name = 'Ada King' where id = " + id);
+        eventually().until(() -> text("select name || phone from customers where id = " + id).equals("Ada King+45"));
+        underWay.awaitNothing();
+        assertEquals("Ada King", customer(stripe, id).path("name").asText());
+        assertEquals("+45", customer(stripe, id).path("phone").asText());
+        assertEquals("0", text("select count(*) from sync.conflict where system = 'stripe' and record_id = '" + id + "'"));
+    }
+
+    /** How many calls a fault has struck. */
+    private static long struck() {
+        return stripe.apiCalls().stream().filter(call -> call.status() != 200 || !call.answered()).count();
+    }
+
+    private static ConditionFactory eventually() {
+        return await().atMost(Duration.ofMinutes(1)).pollInterval(Duration.ofMillis(20));
+    }
+
+    private static String insert(String columns, String values) throws SQLException {
+        return text("insert into customers (" + columns + ") values (" + values + ") returning id");
+    }
+
+    /** Inserts a row, waits until both accounts have it, and forgets the calls so far. */
+    private static String insertSynced(String columns, String values) throws SQLException {
+        var id = insert(columns, values);
+        linked("stripe", id);
+        linked("stripe-eu", id);
+        underWay.awaitNothing();
+        stripe.clearApiCalls();
+        eu.clearApiCalls();
+        return id;
+    }
+
+    /** Waits until a record has an object in a system, and returns its id. */
+    private static String linked(String system, String id) {
+        var query = "select external_id from sync.link where external_id is not null and system = '" + system + "' and record_id = '" + id + "'";
+        return eventually().until(() -> texts(query), hasSize(1)).get(0);
+    }
+
+    /** A record's customer, as soon as there is one. */
+    private static JsonNode customer(StripeSimulator account, String id) {
+        return account.dashboard().customer(linked(account == stripe ? "stripe" : "stripe-eu", id));
+    }
+
+    /** The writes about a record, refused ones too. */
+    private static List<ApiCall> calls(StripeSimulator account, String id) {
+        var externalIds = texts("select external_id from sync.link where external_id is not null and record_id = '" + id + "'");
+        return account.apiCalls().stream()
+                .filter(call -> !call.method().equals("GET"))
+                .filter(call -> externalIds.stream().anyMatch(call.path()::endsWith)
+                        || call.params().get("metadata") instanceof Map<?, ?> metadata && id.equals(metadata.get("hub_id")))
+                .toList();
+    }
+
+    private static Map<String, Object> failure(String system, String id) throws SQLException {
+        try (var sql = sql()) {
+            var rows = sql.rows("select direction, next_attempt_at, code, reason, request_id from sync.failure where system = ? and record_id = ?", system, id);
+            return rows.isEmpty() ? null : rows.get(0);
+        }
+    }
+
+    private static List<String> texts(String query) {
+        try (var sql = sql()) {
+            return sql.texts(query);
+        } catch (SQLException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    private static String text(String query) throws SQLException {
+        try (var sql = sql()) {
+            return sql.text(query);
+        }
+    }
+
+    private static void run(String statement) throws SQLException {
+        try (var sql = sql()) {
+            sql.run(statement);
+        }
+    }
+
+    private static Sql sql() throws SQLException {
+        return Sql.open(database.dataSource());
+    }
+}
