@@ -220,10 +220,11 @@ end $$;
 
 -- Removes changes that Kafka has acknowledged. Safe to repeat, so the commit need not wait for the disk: after a crash
 -- the changes are there again, and are published once more.
-create or replace function sync.outbox_acknowledge(p_ids bigint[]) returns void language sql as $$
-  select set_config('synchronous_commit', 'off', true);
+create or replace function sync.outbox_acknowledge(p_ids bigint[]) returns void language plpgsql as $$
+begin
+  perform set_config('synchronous_commit', 'off', true);
   delete from sync.outbox where id = any (p_ids);
-$$;
+end $$;
 
 -- A record reduced to its key: what is left of a change that is too large to travel.
 create or replace function sync.key_only(p_entity text, p_record text) returns text language sql stable as $$

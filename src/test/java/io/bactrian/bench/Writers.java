@@ -17,6 +17,7 @@ final class Writers implements Benchmark {
 
     private static final int ROUNDS = 7;
     private static final Duration ROUND = Duration.ofMillis(1200);
+    private static final int WARM_UP = 200_000;
     private static final int[] WRITERS = {1, 8, 16};
     private static final double TARGET = 0.65;
 
@@ -24,6 +25,8 @@ final class Writers implements Benchmark {
     public List<Result> run() throws Exception {
         try (var servers = Servers.start(); var application = Application.start(servers, Application.ONLY_CAPTURE); var changes = new Changes(servers)) {
             servers.execute("create table bare (like customers including all)");
+            servers.execute("insert into customers (name) select 'warm-up ' || n from generate_series(1, %d) n".formatted(WARM_UP));
+            servers.awaitEmptyOutbox();
             var results = new ArrayList<Result>();
             for (int writers : WRITERS) {
                 results.add(measure(servers, writers));
