@@ -17,7 +17,7 @@ create table sync.outbox (
   id         bigint      generated always as identity primary key,
   entity     text        not null,
   record_id  text        not null,
-  op         text        not null,              -- Debezium's: c, u, d, r; unchecked, because every write would pay for it
+  op         text        not null constraint outbox_op_is_debeziums check (op in ('c', 'u', 'd', 'r')),
   origin     text        not null default '',   -- the system whose event caused the change; empty for a local one
   target     text        not null default '',   -- the only system that is asked to look; empty for all
   tx_id      bigint      not null default txid_current(),
