@@ -1,8 +1,9 @@
 -- Takes a record for one write, if there is anything to write. A second run finds it taken.
-select action, token, external_id, key_prefix, record::text, base::text
+select action, token, external_id, key_prefix, record::text, base::text, extract(epoch from in_flight_at)::bigint as since
   from sync.claim(
          p_system    => :#${variable.system},
          p_entity    => :#${variable.entity},
          p_record_id => :#${variable.record_id},
          p_fields    => :#${variable.fields}::text[],
-         p_lease     => :#${properties:sync.lease}::interval)
+         p_lease     => :#${properties:sync.lease}::interval,
+         p_instance  => :#${properties:instance.id})

@@ -9,4 +9,5 @@ select sync.settle(
          p_at          => to_timestamp(:#${variable.at}::float8),
          p_stale       => :#${variable.stale}::boolean,
          p_fields      => :#${variable.fields}::text[],
-         p_policy      => :#${variable.policy})
+         p_policy      => :#${variable.policy},
+         p_details     => jsonb_build_object('request_id', :#${variable.request_id}::text, 'offset', :#${variable.cause}::text))

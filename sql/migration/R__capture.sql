@@ -218,12 +218,17 @@ begin
   end if;
 end $$;
 
--- Removes changes that Kafka has acknowledged. Safe to repeat, so the commit need not wait for the disk: after a crash
+-- Removes changes that Kafka has acknowledged, and adds them to the timeline. Safe to repeat, so the commit need not wait for the disk: after a crash
 -- the changes are there again, and are published once more.
 create or replace function sync.outbox_acknowledge(p_ids bigint[]) returns void language plpgsql as $$
 begin
   perform set_config('synchronous_commit', 'off', true);
-  delete from sync.outbox where id = any (p_ids);
+  with gone as (delete from sync.outbox where id = any (p_ids) returning *)
+  insert into sync.activity (at, entity, record_id, system, kind, what)
+  select changed_at, entity, record_id, origin, 'change',
+         case op when 'c' then 'inserted' when 'u' then 'updated' when 'd' then 'deleted' end
+         || case origin when '' then ' in the hub' else ' in the name of ' || origin end
+    from gone where op <> 'r';
 end $$;
 
 -- A record reduced to its key: what is left of a change that is too large to travel.

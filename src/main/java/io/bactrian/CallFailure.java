@@ -3,21 +3,36 @@ package io.bactrian;
 import com.fasterxml.jackson.core.JacksonException;
 import io.bactrian.stripe.StripeApiException;
 import java.io.IOException;
-import java.util.Map;
+import java.util.Optional;
 import org.apache.camel.Exchange;
+import org.springframework.dao.DataAccessException;
 
 /** Tells what a failed call to another system means for the record that was being written. */
 public final class CallFailure {
 
+    private static final int CONFLICT = 409;
     private static final int NOT_FOUND = 404;
+    private static final int TOO_MANY_REQUESTS = 429;
+    private static final int TRIES = 3;
+
+    private Circuits circuits;
+
+    /** Learns of calls that were answered, and of those that were not. */
+    public void setCircuits(Circuits circuits) {
+        this.circuits = circuits;
+    }
 
     /**
      * Sets the variable {@code result} for the exception that a {@code doCatch} caught. It stays {@code settle} when the object that was to
-     * be updated or deleted is gone, for that is an outcome; else it is {@code fail}, with the variables of {@code sql/record-fail.sql}:
+     * be updated or deleted is gone, for that is an outcome. It is {@code again} when the same call may succeed in a moment. Else it is
+     * {@code fail}, with the variables of {@code sql/record-fail.sql}:
      *
      * <ul>
-     *   <li>{@code refused}: nothing was written, and only a person or another change of the record can mend it
+     *   <li>{@code class}: {@code transient}, {@code permanent} (nothing was written, and only a person or another change of the record can
+     *       mend it) or {@code fatal} (no record can be written)
      *   <li>{@code key_spent}: the answer is stored under the idempotency key, and comes again with it
+     *   <li>{@code unanswered}: the system did not do its part, whatever the record; {@code down}: too often of late
+     *   <li>{@code slow_down}: the class of endpoints that was called too fast, empty for all of them; null when none was
      *   <li>{@code code}, {@code reason}: what a person needs to know, without personal data
      *   <li>{@code request_id}: the other system's, or null
      *   <li>{@code retry_after}: seconds that the other system asks to wait, or null
@@ -25,39 +40,77 @@ public final class CallFailure {
      */
     public void describe(Exchange exchange) {
         var exception = exchange.getProperty(Exchange.EXCEPTION_CAUGHT, Throwable.class);
+        var system = exchange.getVariable("system", String.class);
         var stripe = causeOf(exception, StripeApiException.class);
-        if (stripe != null && isGone(stripe, exchange.getVariable("claim", Map.class))) {
-            return;
-        }
-        exchange.setVariable("result", "fail");
+        exchange.setVariable("key_spent", false);
+        exchange.setVariable("unanswered", false);
+        exchange.setVariable("down", false);
+        exchange.setVariable("slow_down", null);
         if (stripe != null) {
-            describe(exchange, StripeApiException.PERMANENT.equals(stripe.getKind()),
-                    stripe.getCode() == null ? "http_" + stripe.getHttpStatus() : stripe.getCode(),
-                    stripe.getMessage(), stripe.getRequestId(), stripe.getRetryAfter());
-            exchange.setVariable("key_spent", Boolean.FALSE.equals(stripe.getShouldRetry()));
+            describe(exchange, system, stripe);
         } else if (causeOf(exception, IOException.class) != null && causeOf(exception, JacksonException.class) == null) {
-            describe(exchange, false, "network", rootOf(exception).getClass().getSimpleName(), null, null);
+            fail(exchange, StripeApiException.TRANSIENT, "network", rootOf(exception).getClass().getSimpleName(), null, null);
+            unanswered(exchange, system, exception);
+        } else if (causeOf(exception, DataAccessException.class) != null) {
+            fail(exchange, StripeApiException.TRANSIENT, "postgres", rootOf(exception).getClass().getSimpleName(), null, null);
         } else {
             // Ours: a mapping that does not fit, or a route that does not exist. The message may quote the record. Once the call was made,
             // nobody may believe that nothing was written.
             var called = exchange.getVariable("called") != null;
-            describe(exchange, !called, "mapping", "the route failed " + (called ? "after" : "before") + " the call with a "
-                    + rootOf(exception).getClass().getSimpleName() + ": check the mapping against the record", null, null);
+            fail(exchange, called ? StripeApiException.TRANSIENT : StripeApiException.PERMANENT, "mapping",
+                    "the route failed " + (called ? "after" : "before") + " the call with a " + rootOf(exception).getClass().getSimpleName()
+                            + ": check the mapping against the record", null, null);
         }
+    }
+
+    private void describe(Exchange exchange, String system, StripeApiException failure) {
+        if (failure.getHttpStatus() == 0 || failure.getHttpStatus() < 300 || failure.getHttpStatus() >= 500) {
+            unanswered(exchange, system, failure);
+        } else {
+            circuits.answered(system);
+        }
+        if (isGone(failure, exchange.getVariable("action", String.class))) {
+            return;
+        }
+        fail(exchange, failure.getKind(), failure.getCode() == null ? "http_" + failure.getHttpStatus() : failure.getCode(),
+                failure.getMessage(), failure.getRequestId(), failure.getRetryAfter());
+        exchange.setVariable("key_spent", Boolean.FALSE.equals(failure.getShouldRetry()));
+        if (failure.getHttpStatus() == TOO_MANY_REQUESTS && !"lock_timeout".equals(failure.getCode())) {
+            var reason = failure.getRateLimitedReason();
+            exchange.setVariable("slow_down",
+                    reason != null && reason.startsWith("endpoint") ? exchange.getVariable("resource", String.class) : "");
+        } else if (mayRepeat(exchange, failure)) {
+            exchange.setVariable("result", "again");
+        }
+    }
+
+    /** An object that is locked, or an idempotency key in use, is free in a moment. */
+    private static boolean mayRepeat(Exchange exchange, StripeApiException failure) {
+        if (failure.getRetryAfter() != null || failure.getHttpStatus() != TOO_MANY_REQUESTS && failure.getHttpStatus() != CONFLICT) {
+            return false;
+        }
+        int tries = 1 + Optional.ofNullable(exchange.getVariable("tries", Integer.class)).orElse(0);
+        exchange.setVariable("tries", tries);
+        return tries < TRIES;
+    }
+
+    private void unanswered(Exchange exchange, String system, Throwable failure) {
+        exchange.setVariable("unanswered", true);
+        exchange.setVariable("down", circuits.failed(system, failure));
     }
 
     /**
      * A write to an object that is not there has an outcome. A read that does not find it has none: Stripe still knows
      * <a href="https://docs.stripe.com/api/customers/delete">deleted customers</a>, so this is another account, or another address.
      */
-    private static boolean isGone(StripeApiException failure, Map<?, ?> claim) {
+    private static boolean isGone(StripeApiException failure, String action) {
         return failure.getHttpStatus() == NOT_FOUND && "resource_missing".equals(failure.getCode())
-                && ("update".equals(claim.get("action")) || "delete".equals(claim.get("action")));
+                && ("update".equals(action) || "delete".equals(action));
     }
 
-    private static void describe(Exchange exchange, boolean refused, String code, String reason, String requestId, Integer retryAfter) {
-        exchange.setVariable("refused", refused);
-        exchange.setVariable("key_spent", false);
+    private static void fail(Exchange exchange, String failureClass, String code, String reason, String requestId, Integer retryAfter) {
+        exchange.setVariable("result", "fail");
+        exchange.setVariable("class", failureClass);
         exchange.setVariable("code", code);
         exchange.setVariable("reason", reason);
         exchange.setVariable("request_id", requestId);

@@ -1,6 +1,7 @@
 package io.bactrian;
 
 import java.util.Arrays;
+import java.util.Map;
 import java.util.Properties;
 import org.apache.camel.CamelContext;
 import org.postgresql.Driver;
@@ -22,7 +23,8 @@ record Settings(
         String httpHost,
         int httpPort,
         String managementHost,
-        int managementPort) {
+        int managementPort,
+        Map<String, String> defaults) {
 
     /**
      * Reads and checks them.
@@ -46,12 +48,22 @@ record Settings(
                 text(camel, "http.host"),
                 port(camel, "http.port"),
                 text(camel, "management.host"),
-                port(camel, "management.port"));
+                port(camel, "management.port"),
+                defaults(camel));
         settings.parsedUrl();
         if (settings.httpPort != 0 && settings.httpPort == settings.managementPort) {
             throw new StartUpException("http.port and management.port are both " + settings.httpPort + ": choose another for one of them");
         }
         return settings;
+    }
+
+    /**
+     * What an empty setting means, where that depends on others. Stripe allows 100 calls a second in live mode and 25 in a sandbox, see
+     * https://docs.stripe.com/rate-limits; four fifths are taken.
+     */
+    private static Map<String, String> defaults(CamelContext camel) {
+        var live = text(camel, "stripe.api-key").matches("[sr]k_live_.*");
+        return text(camel, "stripe.rate-limit").isEmpty() ? Map.of("stripe.rate-limit", live ? "80" : "20") : Map.of();
     }
 
     /** Where Postgres is, for a person. */

@@ -51,6 +51,7 @@ final class StartUp extends MainListenerSupport implements StartupListener, Orde
         settings = Settings.of(camel);
         // Names this process where instances compete.
         camel.getPropertiesComponent().addInitialProperty("instance.id", UUID.randomUUID().toString());
+        settings.defaults().forEach((name, value) -> camel.getPropertiesComponent().addOverrideProperty(name, value));
         http = HttpServers.prepare(camel, settings);
     }
 

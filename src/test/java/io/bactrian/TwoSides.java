@@ -69,6 +69,7 @@ final class TwoSides implements AutoCloseable {
                 Map.entry("STRIPE_API_KEY", "sk_test_sandbox"),
                 Map.entry("STRIPE_API_BASE", stripe.baseUrl().toString()),
                 Map.entry("STRIPE_WEBHOOK_SECRET", "whsec_sandbox"),
+                Map.entry("STRIPE_RATE_LIMIT", "1000"),
                 Map.entry("CAMEL_COMPONENT_STRIPE_CONNECT_TIMEOUT", "500ms"),
                 Map.entry("CAMEL_COMPONENT_STRIPE_READ_TIMEOUT", "1500ms"),
                 Map.entry("SYNC_LEASE", "5 seconds"),

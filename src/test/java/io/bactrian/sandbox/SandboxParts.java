@@ -16,6 +16,8 @@ import org.postgresql.ds.PGSimpleDataSource;
  */
 final class SandboxParts implements AutoCloseable {
 
+    /** Calls a second that the simulator allows. */
+    private static final String RATE_LIMIT = "1000";
     private static final String API_KEY = "sk_test_sandbox";
     private static final String WEBHOOK_SECRET = "whsec_sandbox";
 
@@ -111,6 +113,9 @@ final class SandboxParts implements AutoCloseable {
         settings.set("stripe.api-base", stripe.baseUrl().toString());
         if (ourSecret) {
             settings.set("stripe.webhook-secret", secret);
+        }
+        if (settings.isEmpty("stripe.rate-limit")) {
+            settings.set("stripe.rate-limit", RATE_LIMIT);
         }
     }
 

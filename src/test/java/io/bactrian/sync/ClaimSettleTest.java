@@ -366,12 +366,12 @@ class ClaimSettleTest {
     void a_worker_that_died_is_noticed() throws SQLException {
         var id = scene.insert("{name:'Ada'}");
         var claim = scene.hub.claim(id);
-        assertEquals(0, scene.sql.number("select sync.retry_due()"));
+        assertEquals(0, scene.sql.number("select sync.retry_due('me')"));
         expireLease(id);
         scene.quiet();
-        assertEquals(1, scene.sql.number("select sync.retry_due()"));
+        assertEquals(1, scene.sql.number("select sync.retry_due('me')"));
         assertEquals(1, scene.pokes(id));
-        assertEquals(0, scene.sql.number("select sync.retry_due()"));
+        assertEquals(0, scene.sql.number("select sync.retry_due('me')"));
         assertEquals("lost", scene.settle(claim, "ext_1", "{name:'Ada'}", START));
         assertEquals("create", scene.hub.claim(id).action());
     }
@@ -387,7 +387,7 @@ class ClaimSettleTest {
         assertEquals("refused", scene.hub.fail(claim, true));
         assertEquals(0, scene.pokes(id));
         assertEquals("test a test made it fail", scene.sql.text("select code || ' ' || reason from sync.failure where direction = 'out' and next_attempt_at is null"));
-        assertEquals(0, scene.sql.number("select sync.retry_due()"));
+        assertEquals(0, scene.sql.number("select sync.retry_due('me')"));
         var again = scene.hub.claim(id);
         assertEquals("update", again.action());
         assertNotEquals(claim.keyPrefix(), again.keyPrefix());
@@ -423,11 +423,11 @@ class ClaimSettleTest {
         var id = scene.insert("{name:'Ada'}");
         assertEquals("waiting", scene.hub.fail(scene.hub.claim(id), false));
         scene.quiet();
-        assertEquals(0, scene.sql.number("select sync.retry_due()"));
+        assertEquals(0, scene.sql.number("select sync.retry_due('me')"));
         scene.sql.run("update sync.failure set next_attempt_at = now()");
-        assertEquals(1, scene.sql.number("select sync.retry_due()"));
+        assertEquals(1, scene.sql.number("select sync.retry_due('me')"));
         assertEquals(1, scene.pokes(id));
-        assertEquals(0, scene.sql.number("select sync.retry_due()"), "not again before the worker had its time");
+        assertEquals(0, scene.sql.number("select sync.retry_due('me')"), "not again before the worker had its time");
         assertEquals("create", scene.hub.claim(id).action());
     }
 
@@ -445,7 +445,7 @@ class ClaimSettleTest {
         }
         assertEquals(12, scene.sql.number("select attempts from sync.failure"));
         var claim = scene.hub.claim(id);
-        scene.sql.run("select sync.fail('stripe', 'customers', ?, ?, false, false, 'rate_limit', 'slow down', 'req_1', 1800)", id, claim.token());
+        scene.sql.run("select sync.fail('stripe', 'customers', ?, ?, 'transient', false, false, false, null, 'rate_limit', 'slow down', 'req_1', 1800)", id, claim.token());
         assertTrue(pause() > 1_790_000);
         assertEquals("req_1", scene.sql.text("select request_id from sync.failure"));
     }
@@ -475,13 +475,13 @@ class ClaimSettleTest {
         scene.sql.run("select sync.track('things')");
         scene.sql.run("insert into things values (1, 'a')");
         var token = scene.sql.number("select token from sync.claim('stripe', 'things', '1', '{name}', '1 minute')");
-        scene.sql.run("select sync.fail('stripe', 'things', '1', ?, false, false, 'test', 'test', null, null)", token);
+        scene.sql.run("select sync.fail('stripe', 'things', '1', ?, 'transient', false, false, false, null, 'test', 'test', null, null)", token);
         var id = scene.insert("{name:'Ada'}");
         scene.hub.fail(scene.hub.claim(id), false);
         scene.sql.run("drop table things");
         scene.quiet();
         scene.sql.run("update sync.failure set next_attempt_at = now()");
-        scene.sql.run("select sync.retry_due()");
+        scene.sql.run("select sync.retry_due('me')");
         assertEquals(1, scene.pokes(id));
         scene.sql.run("select sync.untrack('things')");
     }

@@ -170,7 +170,7 @@ class ConcurrentEditsTest {
     private void settleDown(Hub hub) throws Exception {
         var random = new Random(0);
         for (int quiet = 0; quiet < 3;) {
-            hub.sql.run("select sync.retry_due()");
+            hub.sql.run("select sync.retry_due('me')");
             drain(hub);
             collectEvents(random);
             quiet = messages.isEmpty() && deliveries.isEmpty() ? quiet + 1 : 0;

@@ -35,8 +35,8 @@ final class Hub {
 
     /** A call that failed: refused for good, or with an outcome that nobody knows. */
     String fail(Claim claim, boolean refused) throws SQLException {
-        return sql.text("select sync.fail('stripe', 'customers', ?, ?, ?, false, 'test', 'a test made it fail', null, null)",
-                claim.recordId, claim.token, refused);
+        return sql.text("select sync.fail('stripe', 'customers', ?, ?, ?, false, false, false, null, 'test', 'a test made it fail', null, null)",
+                claim.recordId, claim.token, refused ? "permanent" : "transient");
     }
 
     String apply(ModelRemote.Event event) throws SQLException {

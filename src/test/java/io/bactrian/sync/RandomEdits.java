@@ -223,7 +223,7 @@ final class RandomEdits {
 
     private void retryDue() throws SQLException {
         hub.sql.run("update sync.failure set next_attempt_at = '-infinity' where next_attempt_at is not null");
-        hub.sql.run("select sync.retry_due()");
+        hub.sql.run("select sync.retry_due('me')");
     }
 
     /** Everything under way arrives, without circumstances.faults(), until nothing is left to do. */

@@ -1,0 +1,380 @@
+-- One outbound write at a time: claim a record, settle it, or say why not. Each is one round trip, and generic over system
+-- and entity. The rules they keep: docs/how-it-works.md.
+-- Repeatable: every statement replaces what is there.
+
+-- What every idempotency key of a record begins with; its revision and a hash of the request follow.
+create or replace function sync.key_prefix(p_entity text, p_record_id text) returns text language sql immutable as $$
+  select format('bactrian:%s:%s:', p_entity, case when length(p_record_id) > 64 then md5(p_record_id) else p_record_id end);
+$$;
+
+-- Takes a record for one outbound write.
+--
+-- p_fields: the columns that this system syncs; p_lease: longer than a call may take; p_instance: who asks.
+-- action: none      nothing to do
+--         busy      somebody else holds the record; they will look again
+--         parked    the system is paused, or does not answer: sync.unpark asks again
+--         find      a create whose outcome nobody knows, and whose idempotency key is forgotten by now: look for the object
+--                   among those made since in_flight_at; settle if it is there, send record if it is not
+--         create    send record            (base is null)
+--         update    send what differs between record and base, both whole records
+--         delete    delete external_id
+--         fetch     read external_id and settle with what it says
+-- Every action but none, busy and parked must end in sync.settle or sync.fail with the token. key_prefix begins the idempotency key.
+create or replace function sync.claim(
+  p_system text, p_entity text, p_record_id text, p_fields text[], p_lease interval, p_instance text default null)
+returns table (action text, token bigint, external_id text, key_prefix text, record jsonb, base jsonb, in_flight_at timestamptz) language plpgsql
+  set timezone = 'UTC' as $$
+declare
+  l           sync.link;
+  v_record    jsonb;
+  v_base      jsonb;
+  v_moved     text[];
+  v_in_flight jsonb;
+  v_token     bigint;
+begin
+  if not sync.tracked(p_entity) then
+    action := 'none'; -- a message from before sync.untrack
+    return next;
+    return;
+  end if;
+  select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id for update;
+  if not found then
+    if sync.read(p_entity, p_record_id) is null then
+      action := 'none';
+      return next;
+      return;
+    end if;
+    insert into sync.link (system, entity, record_id) values (p_system, p_entity, p_record_id) on conflict do nothing;
+    select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id for update;
+  end if;
+
+  if l.lease_until > clock_timestamp() then
+    update sync.link t set touched = true where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id;
+    action := 'busy';
+    return next;
+    return;
+  end if;
+
+  if l.in_flight_op = 'fetch' then
+    l.look_at := coalesce(l.look_at, (l.in_flight ->> 'edited_at')::timestamptz);
+    l.in_flight_op := null;
+  end if;
+  v_record := sync.read(p_entity, p_record_id); -- not before the link is ours: who held it may have changed the record
+  record := v_record;
+  if l.deleted_at is not null then
+    if v_record is null then
+      action := 'none';
+    else
+      -- Somebody gave a new record the id of one that is gone. It is a new object; the tombstone of the old one stays.
+      l.external_id := null;
+      l.hub_base := null;
+      l.remote_base := null;
+      l.unechoed := null;
+      l.late_edits := null;
+      l.last_event_at := null;
+      l.deleted_at := null;
+      l.deleted_by := null;
+      action := 'create';
+    end if;
+  elsif l.in_flight_op = 'create' then
+    -- A create whose outcome nobody knows: the very same request again, whatever the record is now, so that the
+    -- idempotency key finds the object that may exist already. What changed since goes out after it.
+    action := case when l.in_flight_at < clock_timestamp() - interval '23 hours' then 'find' else 'create' end; -- Stripe keeps keys for 24
+    record := l.in_flight;
+  elsif l.external_id is null then
+    action := case when v_record is null then 'none' else 'create' end;
+  elsif l.in_flight_op = 'delete' then
+    action := 'delete'; -- of unknown outcome: finished first, even if the id has a new record meanwhile
+    record := null;
+  elsif l.look_at is not null and l.in_flight_op is distinct from 'update' and not sync.is_paused_in(p_system) then
+    action := 'fetch'; -- even if the record is gone: what was edited there is kept
+  elsif v_record is null then
+    action := 'delete';
+  else
+    v_base := sync.pick(l.hub_base, sync.moved(l.hub_base, v_record, p_fields));
+    if l.in_flight_op = 'update' then
+      -- An update whose outcome nobody knows. Where the record still says what was sent, it is sent again; where it
+      -- says something else, that goes out, and compares to what was sent.
+      v_base := v_base || (select jsonb_object_agg(f.key, case when f.value = coalesce(v_record -> f.key, 'null')
+                                                               then l.in_flight_base -> f.key else f.value end)
+                             from jsonb_each(l.in_flight) f);
+    end if;
+    v_moved := array(select jsonb_object_keys(v_base));
+    base := v_record || v_base;
+    action := case when v_base = '{}' then 'none' else 'update' end;
+  end if;
+
+  if action = 'none' then
+    if l.parked_at is not null or l.look_at is not null then
+      update sync.link t set parked_at = case when l.look_at is not null and l.deleted_at is null then coalesce(t.parked_at, clock_timestamp()) end,
+                             look_at = l.look_at, in_flight_op = l.in_flight_op -- read when inbound is resumed
+       where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id;
+    end if;
+    delete from sync.failure f where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out';
+    return next;
+    return;
+  end if;
+
+  v_token := nextval('sync.lease_token');
+  if not sync.may_call(p_system, v_token) then
+    update sync.link t set parked_at = coalesce(t.parked_at, clock_timestamp())
+     where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id;
+    action := 'parked';
+    return next;
+    return;
+  end if;
+
+  v_in_flight := case when action in ('create', 'find') then record
+                      when action = 'update' then sync.pick(v_record, v_moved)
+                      when action = 'fetch'  then jsonb_build_object('edited_at', l.look_at) end;
+  if action = 'fetch' then
+    l.look_at := null; -- an event that comes while we read asks for another look
+  elsif action = 'find' then
+    l.revision := l.revision + 1;
+  elsif (l.in_flight_op, l.in_flight) is distinct from (action, v_in_flight) then
+    -- Another request than the one whose outcome is unknown needs another key: that one's answer may be stored.
+    if action = 'update' then
+      if l.in_flight_op = 'update' then
+        l.unechoed := l.unechoed || jsonb_build_object(l.revision + 1, l.unechoed -> l.revision::text);
+      end if;
+      if l.in_flight_op is not null then
+        l.revision := l.revision + 1;
+      end if;
+      l := sync.expect_echo(l, v_moved, true);
+    elsif l.in_flight_op is not null then
+      l.revision := l.revision + 1;
+    end if;
+  end if;
+  l.lease_token := v_token;
+  l.lease_until := clock_timestamp() + p_lease;
+  l.holder := p_instance;
+  l.claimed_at := clock_timestamp();
+  l.touched := false;
+  l.parked_at := null;
+  if l.in_flight_op is distinct from action and action <> 'find' then
+    l.in_flight_at := clock_timestamp();
+  end if;
+  l.in_flight_op := case action when 'find' then 'create' else action end;
+  l.in_flight := v_in_flight;
+  l.in_flight_base := v_base;
+  perform sync.save(l);
+
+  token := l.lease_token;
+  external_id := l.external_id;
+  key_prefix := sync.key_prefix(p_entity, p_record_id) || l.revision;
+  in_flight_at := l.in_flight_at;
+  return next;
+end $$;
+
+-- Ends a claim that reached the other system.
+--
+-- p_remote: the object's state there in canonical form; null when it is gone (deleted by us, or by somebody else);
+-- p_at: the other system's clock at that state; p_stale: the state is that of an earlier answer (a replayed one).
+-- p_details: what else the timeline is to tell of the call.
+-- Returns settled; gone; look: an update met no object, so that it is read before anything is believed; failed: the
+-- answer does not fit the hub (kept in sync.failure); lost: the lease was lost meanwhile, nothing is changed, and the
+-- record is looked at again.
+create or replace function sync.settle(
+  p_system text, p_entity text, p_record_id text, p_token bigint, p_external_id text,
+  p_remote jsonb, p_at timestamptz, p_stale boolean, p_fields text[], p_policy text, p_details jsonb default null) returns text language plpgsql
+  set lock_timeout = '5s' set timezone = 'UTC' set enable_seqscan = off as $$
+declare
+  l         sync.link;
+  v_op      text;
+  v_sent    text[];
+  v_outcome text := 'settled';
+  v_merged  record;
+  v_state   jsonb;
+  v_record  jsonb;
+  v_what    text;
+  v_taken   text;
+begin
+  if p_external_id is not null then
+    perform sync.lock_external(p_system, p_entity, p_external_id);
+  end if;
+  select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id for update;
+  if not found or l.lease_token is distinct from p_token then
+    perform sync.poke(p_entity, p_record_id, p_system);
+    return 'lost';
+  end if;
+  v_op := l.in_flight_op;
+  v_what := sync.describe_call(l, p_system);
+  perform sync.end_probe(p_system, p_token, true);
+  delete from sync.failure f
+   where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out';
+
+  if p_remote is null and v_op = 'update' then
+    l.look_at := coalesce(l.look_at, p_at, clock_timestamp());
+    l.unechoed := nullif(l.unechoed - l.revision::text, '{}');
+    l.revision := l.revision + 1;
+    l.in_flight_op := null;
+    l.in_flight := null;
+    v_outcome := 'look';
+  elsif p_remote is null or exists (select from sync.tombstone t where t.system = p_system and t.entity = p_entity
+                                       and t.external_id = coalesce(p_external_id, l.external_id)) then
+    begin
+      l := sync.bury(l, p_external_id, p_fields, case v_op when 'delete' then 'hub' else p_system end);
+      v_outcome := 'gone';
+    exception when others then
+      perform sync.keep_failure(p_system, p_entity, p_record_id, sqlstate, sqlerrm, null);
+      l.in_flight_op := null;
+      l.in_flight := null;
+      v_outcome := 'failed';
+    end;
+  elsif v_op in ('create', 'update') then
+    v_sent := case v_op when 'update' then array(select jsonb_object_keys(l.in_flight)) end;
+    l := sync.advance(l, p_external_id, p_remote, p_at, p_fields);
+    if p_stale then
+      l.look_at := greatest(l.look_at, p_at);
+    elsif v_op = 'update' and l.look_at is null then
+      -- The fields that were sent are settled; the answer also tells what others did to the rest meanwhile.
+      v_state := p_remote || sync.pick(l.remote_base, v_sent);
+      if sync.is_paused_in(p_system) and sync.moved(l.remote_base, v_state, p_fields) <> '{}' then
+        l.look_at := p_at;
+        v_state := null;
+      end if;
+    end if;
+  elsif v_op = 'fetch' then
+    v_state := p_remote;
+  elsif p_external_id <> l.external_id then
+    perform sync.record_failure(p_system, p_entity, p_record_id, 'in', 'permanent', '23505',
+      format('record %s has two objects in %s: %s is linked, %s is not', p_record_id, p_system, l.external_id, p_external_id), null, null);
+    v_outcome := 'failed';
+  end if; -- else the echo of our write came before its answer, and said the same
+
+  if v_state is not null then
+    begin
+      v_merged := sync.merge(l, v_state, case v_op when 'fetch' then (l.in_flight ->> 'edited_at')::timestamptz else p_at end,
+                             p_fields, p_policy);
+      l := v_merged.l;
+      v_taken := v_merged.outcome;
+      l.last_event_at := greatest(l.last_event_at, p_at);
+      l.in_chain := false;
+      delete from sync.failure f
+       where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'in';
+    exception when others then
+      perform sync.keep_failure(p_system, p_entity, p_record_id, sqlstate, sqlerrm, null);
+      v_outcome := 'failed';
+    end;
+    if v_op = 'fetch' then
+      l.in_flight_op := null;
+      l.in_flight := null;
+    end if;
+  end if;
+
+  perform sync.note(p_entity, p_record_id, p_system, 'call',
+    v_what || case v_outcome
+                when 'settled' then ': done' || case when v_taken = 'applied' then ', and what others edited there was taken'
+                                                     when v_taken = 'conflict' then ', and both sides had edited one field: see sync.conflict'
+                                                     else '' end
+                when 'gone' then ': it is gone there'
+                when 'look' then ': it is not there; it is read again before that is believed'
+                else ': done, but the answer does not fit the hub: see sync.failure' end,
+    coalesce(p_details, '{}') || jsonb_build_object('external_id', l.external_id, 'ms', (extract(epoch from clock_timestamp() - l.claimed_at) * 1000)::bigint));
+  l.lease_token := null;
+  l.lease_until := null;
+  perform sync.save(l);
+  v_record := sync.read(p_entity, p_record_id);
+  if l.touched
+     or l.deleted_at is not null and v_record is not null
+     or l.deleted_at is null and v_outcome <> 'failed' -- a person's turn, or the next change's
+        and (l.look_at is not null or v_record is null or sync.moved(l.hub_base, v_record, p_fields) <> '{}') then
+    perform sync.poke(p_entity, p_record_id, p_system);
+  end if;
+  return v_outcome;
+end $$;
+
+-- A call that was claimed, in words: what was sent, not what it says.
+create or replace function sync.describe_call(l sync.link, p_system text) returns text language sql stable as $$
+  select case l.in_flight_op
+           when 'create' then 'create in ' || p_system
+           when 'update' then 'update in ' || p_system || ' of ' || (select string_agg(f, ', ' order by f) from jsonb_object_keys(l.in_flight) f)
+           when 'delete' then 'delete in ' || p_system
+           when 'fetch'  then 'read from ' || p_system
+           else 'write to ' || p_system || ', whose event came before the answer' end;
+$$;
+
+-- Ends a claim whose call failed. The record waits in sync.failure; its next change tries again by itself.
+--
+-- p_class: transient  nobody knows what happened, or it was too early: the same request is repeated after a growing pause,
+--                     or after p_retry_after seconds if the system said so
+--          permanent  the system said no for good: nothing was written there, and only a person or another change of the
+--                     record can mend it
+--          fatal      it would say no to every record: the system is paused, and the record parked
+-- p_key_spent: the answer is stored under the idempotency key, so that only another key can bring another one. A create
+-- waits for its event first, which would tell that it was done.
+-- p_unanswered: the system did not do its part, whatever the record; p_down: so often of late that its circuit opens.
+-- While it is open, records are parked and are no failures.
+-- p_slow_down: the class of endpoints that is called too fast, '' for all, null when none is.
+-- p_details: what else the timeline is to tell of the call.
+--
+-- Returns waiting, refused, parked, or lost: the lease was lost meanwhile, and the record is looked at again.
+create or replace function sync.fail(
+  p_system text, p_entity text, p_record_id text, p_token bigint, p_class text, p_key_spent boolean,
+  p_unanswered boolean, p_down boolean, p_slow_down text,
+  p_code text, p_reason text, p_request_id text, p_retry_after numeric, p_details jsonb default null) returns text language plpgsql as $$
+declare
+  l             sync.link;
+  v_look        boolean;
+  v_retry_after numeric := p_retry_after;
+  v_outcome     text;
+begin
+  select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id for update;
+  if not found or l.lease_token is distinct from p_token then
+    perform sync.poke(p_entity, p_record_id, p_system);
+    return 'lost';
+  end if;
+  if p_slow_down is not null then
+    perform sync.slow_down(p_system, p_slow_down);
+  end if;
+  if p_down then
+    perform sync.open_circuit(p_system, p_reason);
+  end if;
+  perform sync.end_probe(p_system, p_token, not p_unanswered);
+  if p_class = 'fatal' then
+    perform sync.pause(p_system, 'out', p_reason);
+  end if;
+
+  v_outcome := case when p_class = 'permanent' then 'refused'
+                    when p_class = 'fatal' or p_unanswered and exists (select from sync.system s where s.name = p_system and s.open_since is not null)
+                    then 'parked' else 'waiting' end;
+  perform sync.note(p_entity, p_record_id, p_system, 'call',
+    sync.describe_call(l, p_system) || ': ' || case v_outcome
+      when 'refused' then 'refused, a person or the next change must mend it'
+      when 'parked'  then 'no answer to be had from ' || p_system || ' at present, the record waits'
+      else 'failed, it is tried again' end || '. ' || p_reason,
+    coalesce(p_details, '{}') || jsonb_build_object('code', p_code, 'request_id', p_request_id,
+                                           'ms', (extract(epoch from clock_timestamp() - l.claimed_at) * 1000)::bigint));
+  v_look := l.look_at is not null;
+  l.lease_token := null;
+  l.lease_until := null;
+  if v_outcome = 'parked' then
+    l.parked_at := clock_timestamp();
+  end if;
+  if l.in_flight_op = 'fetch' then
+    l.look_at := coalesce(l.look_at, (l.in_flight ->> 'edited_at')::timestamptz);
+  end if;
+  if v_outcome = 'refused' then
+    l.in_flight_op := null;
+    l.in_flight := null;
+    l.unechoed := nullif(l.unechoed - l.revision::text, '{}');
+    if l.external_id is not null and jsonb_path_exists(l.unechoed, '$.*.open ? (@ == true)') then
+      l.look_at := coalesce(l.look_at, clock_timestamp()); -- an earlier write of unknown outcome is not covered by this one
+    end if;
+    l.revision := l.revision + 1; -- an answer is stored under its key: the next try needs a new one
+  elsif p_key_spent then
+    if l.in_flight_op = 'update' then
+      l.unechoed := l.unechoed || jsonb_build_object(l.revision + 1, l.unechoed -> l.revision::text);
+    end if;
+    l.revision := l.revision + 1;
+    v_retry_after := greatest(v_retry_after, case l.in_flight_op when 'create' then 10 end);
+  end if;
+  perform sync.save(l);
+  if v_outcome <> 'parked' then
+    perform sync.record_failure(p_system, p_entity, p_record_id, 'out', p_class, p_code, p_reason, p_request_id, v_retry_after);
+  end if;
+  if l.touched or v_outcome = 'refused' and v_look then
+    perform sync.poke(p_entity, p_record_id, p_system);
+  end if;
+  return v_outcome;
+end $$;

@@ -1,0 +1,288 @@
+-- What comes in: one event, applied once. One round trip, generic over system and entity.
+-- Repeatable: every statement replaces what is there.
+
+-- Applies one inbound event, once. All three are JSON in text form, because what is not JSON to Postgres is a failure
+-- of this event and not of the call. p_event:
+--
+--   id           the event's id in its system
+--   type         its type there, for the ledger
+--   at           seconds since the epoch, by the system's clock
+--   external_id  the object it is about
+--   hub_id       the record that the object points to, if any: a hint, not an identity
+--   key          the idempotency key of the request that caused it, if any
+--   deleted      true when the object is gone
+--
+-- p_remote: the object in canonical form, null when it is gone; p_previous: the same before the event, if it tells;
+-- p_error: why it could not be brought into canonical form, null if it could.
+--
+-- Returns what it came to: created, applied, conflict, unchanged, echo, deleted; duplicate; tombstone (late, about an
+-- object that is gone); deferred (not to be trusted: a worker reads the object); failed (kept in sync.failure); held (its
+-- system is paused: sync.release_events applies it); ignored (about an object without an id).
+create or replace function sync.apply_inbound(
+  p_system text, p_entity text, p_event text, p_remote text, p_previous text, p_error text, p_fields text[], p_policy text)
+returns text language plpgsql set lock_timeout = '5s' set timezone = 'UTC' set enable_seqscan = off as $$
+declare
+  e           jsonb := p_event::jsonb;
+  v_outcome   text;
+  v_held      jsonb;
+  v_record_id text;
+begin
+  if not sync.tracked(p_entity) then
+    raise exception 'the table % is not tracked', p_entity using hint = format('select sync.track(%L)', p_entity);
+  end if;
+  perform sync.lock_external(p_system, p_entity, e ->> 'external_id');
+  if exists (select from sync.event where system = p_system and event_id = e ->> 'id') then
+    return 'duplicate';
+  end if;
+  v_held := jsonb_build_object('event', p_event, 'remote', p_remote, 'previous', p_previous, 'error', p_error, 'fields', p_fields, 'policy', p_policy);
+  if sync.is_paused_in(p_system) then
+    insert into sync.event (system, event_id, entity, type, created, external_id, outcome, held)
+         values (p_system, e ->> 'id', p_entity, e ->> 'type', to_timestamp((e ->> 'at')::float8), e ->> 'external_id', 'held', v_held);
+    return 'held';
+  end if;
+  begin
+    if p_error is not null then
+      raise exception '%', p_error using errcode = 'data_exception';
+    end if;
+    v_outcome := case when e ->> 'external_id' is null then 'ignored'
+                      else sync.apply_event(p_system, p_entity, e, p_remote::jsonb, p_previous::jsonb, p_fields, p_policy) end;
+  exception when others then
+    v_outcome := 'failed';
+    perform sync.keep_failure(p_system, p_entity,
+      coalesce((select t.record_id from sync.link t
+                 where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id'),
+               e ->> 'external_id', e ->> 'id'),
+      sqlstate, sqlerrm, e ->> 'id');
+  end;
+  insert into sync.event (system, event_id, entity, type, created, external_id, outcome, held)
+       values (p_system, e ->> 'id', p_entity, e ->> 'type', to_timestamp((e ->> 'at')::float8), e ->> 'external_id', v_outcome,
+               case v_outcome when 'failed' then v_held end);
+  select t.record_id into v_record_id from sync.link t
+   where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id';
+  if found then
+    perform sync.note(p_entity, v_record_id, p_system, 'event',
+      format('%s from %s: ', e ->> 'type', p_system) || case v_outcome
+        when 'created'   then 'a new record'
+        when 'applied'   then 'applied'
+        when 'conflict'  then 'both sides had edited one field: see sync.conflict'
+        when 'unchanged' then 'nothing new'
+        when 'echo'      then 'the echo of our own write'
+        when 'deleted'   then 'deleted'
+        when 'tombstone' then 'too late, it is gone'
+        when 'deferred'  then 'not trusted by itself, the object is read'
+        else v_outcome end,
+      jsonb_build_object('event_id', e ->> 'id', 'request_id', e ->> 'request', 'external_id', e ->> 'external_id', 'seconds_late',
+                         (extract(epoch from clock_timestamp()) - (e ->> 'at')::float8)::numeric(12, 1)));
+  end if;
+  return v_outcome;
+end $$;
+
+-- Applies a stored event as if it came now.
+create or replace function sync.apply_again(p_system text, p_event_id text) returns text language plpgsql as $$
+declare
+  v sync.event;
+begin
+  delete from sync.event where system = p_system and event_id = p_event_id and held is not null returning * into v;
+  if not found then
+    return 'not kept';
+  end if;
+  return sync.apply_inbound(v.system, v.entity, v.held ->> 'event', v.held ->> 'remote', v.held ->> 'previous', v.held ->> 'error',
+                            array(select jsonb_array_elements_text(v.held -> 'fields')), v.held ->> 'policy');
+end $$;
+
+-- Applies events that came while their system was paused, oldest first. Returns how many; call it until there are none.
+create or replace function sync.release_events(p_limit integer) returns bigint language plpgsql as $$
+declare
+  v       record;
+  v_count bigint := 0;
+begin
+  for v in
+    select e.system, e.event_id from sync.event e
+     where e.outcome = 'held' and not exists (select from sync.system s where s.name = e.system and s.in_paused_at is not null)
+     order by e.created, e.received_at limit p_limit for update skip locked
+  loop
+    perform sync.apply_again(v.system, v.event_id);
+    v_count := v_count + 1;
+  end loop;
+  return v_count;
+end $$;
+
+create or replace function sync.apply_event(
+  p_system text, p_entity text, e jsonb, p_remote jsonb, p_previous jsonb, p_fields text[], p_policy text)
+returns text language plpgsql as $$
+declare
+  v_external_id text        := e ->> 'external_id';
+  v_at          timestamptz := to_timestamp((e ->> 'at')::float8);
+  v_key         text        := e ->> 'key';
+  v_hub_id      text        := e ->> 'hub_id';
+  v_ours        boolean     := starts_with(coalesce(v_key, ''), 'bactrian:' || p_entity || ':');
+  l             sync.link;
+  v_linked      boolean;
+  v_adopted     boolean := false;
+  v_revision    text;
+  v_open        boolean := true;
+  v_edited      text[];
+  v_news        text[];
+  v_successor   boolean;
+  v_merged      record;
+  v_written     record;
+begin
+  select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.external_id = v_external_id for update;
+  v_linked := found;
+
+  if not v_linked and exists (
+       select from sync.tombstone t where t.system = p_system and t.entity = p_entity and t.external_id = v_external_id) then
+    return 'tombstone';
+  end if;
+
+  if (e ->> 'deleted')::boolean then
+    if not v_linked then
+      -- Whatever record it points to is not known to be its own. Should it be, the answer to our create finds the tombstone.
+      insert into sync.tombstone (system, entity, external_id) values (p_system, p_entity, v_external_id);
+    elsif l.deleted_at is not null then
+      return 'tombstone';
+    else
+      l := sync.bury(l, v_external_id, p_fields, case l.in_flight_op when 'delete' then 'hub' else p_system end);
+      perform sync.save(l);
+      if l.deleted_by = 'hub' then
+        perform sync.poke(p_entity, l.record_id, p_system); -- the id may have a new record
+      end if;
+    end if;
+    return 'deleted';
+  end if;
+
+  if not v_linked then
+    v_hub_id := sync.id(p_entity, v_hub_id); -- null when it is somebody else's
+  end if;
+  if not v_linked and v_hub_id is not null and sync.read(p_entity, v_hub_id) is not null then
+    -- Not linked, but it points to a record: a create of ours whose answer has not come yet, or a hub that has lost its links.
+    insert into sync.link (system, entity, record_id) values (p_system, p_entity, v_hub_id) on conflict do nothing;
+  end if;
+  if not v_linked and v_hub_id is not null then
+    select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.record_id = v_hub_id for update;
+    v_linked := found and l.external_id is null and l.deleted_at is null
+                and (l.in_flight_op = 'create' or sync.read(p_entity, l.record_id) is not null);
+  end if;
+
+  if not v_linked and found and l.deleted_at is null and starts_with(coalesce(v_key, ''), sync.key_prefix(p_entity, l.record_id)) then
+    raise exception 'record % has two objects in %: % is linked, % is not', l.record_id, p_system, l.external_id, v_external_id
+      using errcode = 'unique_violation'; -- a create was repeated under another key after all; a person removes one
+  end if;
+  if not v_linked then
+    -- Made in the other system. What it does not have is left to the table's defaults.
+    select * into v_written
+      from sync.write(p_system, p_entity,
+                      coalesce((select jsonb_object_agg(f, p_remote -> f) from unnest(p_fields) f where p_remote -> f <> 'null'), '{}'), null);
+    insert into sync.link (system, entity, record_id, external_id, hub_base, remote_base, last_event_at, in_chain)
+         values (p_system, p_entity, v_written.p_record_id, v_external_id, sync.pick(v_written.p_record, p_fields),
+                 sync.pick(p_remote, p_fields), v_at, true);
+    perform sync.forget_failure(p_system, p_entity, v_external_id);
+    return 'created';
+  end if;
+
+  v_edited := sync.moved(coalesce(p_previous, l.remote_base), p_remote, p_fields);
+  v_news := sync.moved(l.remote_base, p_remote, v_edited);
+
+  if starts_with(coalesce(v_key, ''), sync.key_prefix(p_entity, l.record_id)) then
+    v_revision := split_part(substr(v_key, length(sync.key_prefix(p_entity, l.record_id)) + 1), ':', 1);
+  end if;
+
+  if l.deleted_at is not null then
+    -- The delete wins. What was edited before it and nobody has seen is kept.
+    if l.unechoed ? v_revision then
+      l := sync.take_echo(l, v_revision, p_remote, p_previous, p_policy);
+      perform sync.save(l);
+    end if;
+    if l.deleted_by = 'hub' and not v_ours and v_news <> '{}' and v_at >= coalesce(l.last_event_at, v_at) then
+      v_merged := sync.merge(l, p_remote, v_at, v_news, p_policy);
+      l.remote_base := l.remote_base || (v_merged.l).remote_base;
+      perform sync.save(l);
+    end if;
+    return 'tombstone';
+  end if;
+
+  if l.in_flight_op in ('create', 'update') and v_revision = l.revision::text
+     or l.in_flight_op = 'create' and l.external_id is null and v_revision is not null
+     or l.in_flight_op = 'create' and l.external_id is null and v_key is null and sync.moved(l.in_flight, p_remote, p_fields) = '{}' then
+    -- The echo of our own write outran its answer: it is as good as the answer. Without a key it may be another's.
+    if v_key is null then
+      l.look_at := v_at;
+    end if;
+    v_revision := l.revision;
+    l := sync.advance(l, v_external_id, p_remote, v_at, p_fields);
+    l := sync.take_echo(l, v_revision, p_remote, p_previous, p_policy);
+    perform sync.save(l);
+    return 'echo';
+  end if;
+  if l.external_id is null and l.in_flight_op = 'create' then
+    -- A later event outran the echo: the object exists, and somebody has edited it since. The answer will say what it was.
+    l.look_at := greatest(l.look_at, v_at);
+    perform sync.save(l);
+    return 'deferred';
+  end if;
+  if l.external_id is null then
+    l.external_id := v_external_id; -- never agreed on anything: merged without a base
+    v_adopted := true;
+  elsif l.unechoed ? v_revision then
+    v_open := (l.unechoed -> v_revision ->> 'open')::boolean;
+    l := sync.take_echo(l, v_revision, p_remote, p_previous, p_policy);
+    if not v_open or v_at < l.last_event_at or v_news = '{}' then
+      perform sync.save(l);
+      return 'echo';
+    end if;
+  elsif v_at < l.last_event_at and v_news = '{}' or p_previous is not null and v_edited = '{}' then
+    return case when v_ours then 'echo' else 'unchanged' end; -- what it tells is known, or is none of our fields
+  elsif v_at < l.last_event_at and v_ours then
+    return 'echo';
+  end if;
+
+  -- The direct successor of what we know is applied as it is, unless a write of ours to the same fields is under way. So
+  -- is a later one, unless any write is.
+  -- Everything else is a hint that something happened: a worker reads the object.
+  v_successor := p_previous is not null and sync.moved(l.remote_base, p_previous, p_fields) = '{}';
+  if v_adopted
+     or not v_ours and l.in_flight_op is distinct from 'fetch'
+        and (l.last_event_at is null
+             or v_at > l.last_event_at and (v_successor or l.in_flight_op is null)
+             or v_at = l.last_event_at and v_successor and l.in_chain)
+        and not (l.in_flight_op is not null and l.in_flight ?| v_edited) then
+    v_merged := sync.merge(l, p_remote, v_at, p_fields, p_policy);
+    l := v_merged.l;
+    l.in_chain := v_successor;
+    l.last_event_at := v_at;
+    if l.in_flight_op is not null then
+      l.look_at := v_at; -- it seems to come before our write; only the object knows
+    end if;
+    perform sync.save(l);
+    perform sync.forget_failure(p_system, p_entity, l.record_id);
+    if (v_adopted or v_merged.outcome = 'conflict')
+       and sync.moved(l.hub_base, sync.read(p_entity, l.record_id), p_fields) <> '{}' then
+      perform sync.poke(p_entity, l.record_id, p_system);
+    end if;
+    return v_merged.outcome;
+  end if;
+
+  if v_news = '{}' and l.in_flight_op is null then
+    l.in_chain := false; -- it told nothing new, but it was not the next event either
+    perform sync.save(l);
+    return case when v_ours then 'echo' else 'unchanged' end;
+  end if;
+  if sync.read(p_entity, l.record_id) is null and not v_ours then
+    v_merged := sync.merge(l, p_remote, v_at, v_news, p_policy);
+    l.remote_base := l.remote_base || (v_merged.l).remote_base;
+    perform sync.save(l);
+    return v_merged.outcome;
+  end if;
+  if p_previous is not null and not v_ours then
+    l := sync.note_late_edit(l, p_remote, v_edited, v_at, p_policy);
+  end if;
+  l.look_at := greatest(l.look_at, v_at);
+  perform sync.save(l);
+  perform sync.poke(p_entity, l.record_id, p_system);
+  return 'deferred';
+end $$;
+
+-- Forgets inbound events that no sender repeats any more.
+create or replace function sync.prune(p_keep interval) returns bigint language sql as $$
+  with gone as (delete from sync.event where received_at < now() - p_keep returning 1) select count(*) from gone;
+$$;

@@ -1,0 +1,62 @@
+package io.bactrian;
+
+import io.github.resilience4j.circuitbreaker.CircuitBreaker;
+import io.github.resilience4j.circuitbreaker.CircuitBreakerConfig;
+import io.github.resilience4j.circuitbreaker.CircuitBreakerRegistry;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Notices when a system does not answer: of its last calls by this instance, too many failed. What follows from that is decided for all
+ * instances together, by {@code sync.open_circuit}; here a circuit that opens is closed again at once, and counts anew.
+ */
+public final class Circuits {
+
+    private final CircuitBreakerConfig.Builder config = CircuitBreakerConfig.custom();
+    private volatile CircuitBreakerRegistry breakers;
+
+    /** How many of the calls must have failed, in percent. */
+    public void setFailureRate(float percent) {
+        config.failureRateThreshold(percent);
+    }
+
+    /** How many calls are looked back at. */
+    public void setCalls(int calls) {
+        config.slidingWindowSize(calls);
+    }
+
+    /** Of how many calls at least something must be known. */
+    public void setMinimumCalls(int calls) {
+        config.minimumNumberOfCalls(calls);
+    }
+
+    /** A call to that system was answered. */
+    public void answered(String system) {
+        breaker(system).onSuccess(0, TimeUnit.MILLISECONDS);
+    }
+
+    /**
+     * A call to that system was not answered, or not as it should be.
+     *
+     * @return whether that was one too many
+     */
+    public boolean failed(String system, Throwable failure) {
+        var breaker = breaker(system);
+        breaker.onError(0, TimeUnit.MILLISECONDS, failure);
+        if (breaker.getState() == CircuitBreaker.State.CLOSED) {
+            return false;
+        }
+        breaker.reset();
+        return true;
+    }
+
+    private CircuitBreaker breaker(String system) {
+        if (breakers == null) {
+            synchronized (this) {
+                if (breakers == null) {
+                    breakers = CircuitBreakerRegistry.of(config.build());
+                }
+            }
+        }
+        return breakers.circuitBreaker(system);
+    }
+}

@@ -1,0 +1,348 @@
+package io.bactrian.sync;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.bactrian.TestServices;
+import java.sql.SQLException;
+import java.util.List;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** What a person or another instance decides about a system, and what records and events do meanwhile. */
+class OperationsTest {
+
+    private static final long START = Scene.START;
+
+    private static Sql sql;
+    private Scene scene;
+
+    @BeforeAll
+    static void open() throws Exception {
+        sql = Sql.open(TestServices.database().dataSource());
+    }
+
+    @AfterAll
+    static void close() throws SQLException {
+        sql.close();
+    }
+
+    @BeforeEach
+    void set() throws SQLException {
+        scene = new Scene(sql);
+        for (var table : List.of("sync.system", "sync.rate", "sync.instance", "sync.job", "sync.activity")) {
+            sql.run("delete from " + table);
+        }
+    }
+
+    // Pausing.
+
+    @Test
+    void a_record_that_changes_while_its_system_is_paused_is_parked_and_sent_after_it_is_resumed() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        sql.run("select sync.pause('stripe', 'out', 'for a test')");
+        scene.edit(id, START + 1, "{name:'Ada King'}");
+        assertEquals("parked", scene.hub.claim(id).action());
+        assertEquals("parked", scene.hub.claim(id).action());
+        scene.quiet();
+        assertEquals(0, sql.number("select sync.unpark(10)"));
+        assertEquals("1 records to send, 0 events to apply", sql.text("select sync.resume('stripe')"));
+        assertEquals(1, sql.number("select sync.unpark(10)"));
+        assertEquals(1, scene.pokes(id));
+        assertEquals("update", scene.hub.claim(id).action());
+        assertEquals(0, sql.number("select sync.unpark(10)"));
+    }
+
+    @Test
+    void a_paused_system_does_not_hold_up_another() throws SQLException {
+        var id = scene.insert("{name:'Ada'}");
+        sql.run("select sync.pause('crm')");
+        assertEquals("create", scene.hub.claim(id).action());
+    }
+
+    @Test
+    void a_record_with_nothing_to_send_is_not_parked() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        sql.run("select sync.pause('stripe', 'out')");
+        assertEquals("none", scene.hub.claim(id).action());
+        assertEquals(0, sql.number("select count(*) from sync.link where parked_at is not null"));
+    }
+
+    @Test
+    void unparks_the_oldest_first_and_so_many_at_once() throws SQLException {
+        sql.run("select sync.pause('stripe', 'out')");
+        var first = scene.insert("{name:'first'}");
+        scene.hub.claim(first);
+        for (int i = 0; i < 3; i++) {
+            scene.hub.claim(scene.insert("{name:'later'}"));
+        }
+        sql.run("select sync.resume('stripe', 'out')");
+        scene.quiet();
+        assertEquals(1, sql.number("select sync.unpark(1)"));
+        assertEquals(1, scene.pokes(first));
+        assertEquals(3, sql.number("select sync.unpark(5)"));
+    }
+
+    @Test
+    void events_that_come_while_a_system_is_paused_are_applied_in_their_order_after_it_is_resumed() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        sql.run("select sync.pause('stripe', 'in')");
+        assertEquals("held", scene.updated("ext_" + id, START + 20, "{name:'Ada K'}", "{name:'Ada King'}"));
+        assertEquals("held", scene.updated("ext_" + id, START + 10, "{name:'Ada'}", "{name:'Ada K'}"));
+        assertEquals("held", scene.created("ext_new", START + 10, "{name:'New'}"));
+        assertEquals("Ada", scene.customer(id).get("name").asText());
+        assertEquals(0, sql.number("select sync.release_events(10)"));
+        sql.run("select sync.resume('stripe', 'in')");
+        assertEquals(3, sql.number("select sync.release_events(10)"));
+        assertEquals(0, sql.number("select sync.release_events(10)"));
+        assertEquals("Ada King", scene.customer(id).get("name").asText());
+        assertEquals(2, scene.customers());
+        assertEquals(List.of("applied", "created"), sql.texts("select distinct outcome from sync.event order by 1"));
+    }
+
+    @Test
+    void a_held_event_that_comes_again_is_a_duplicate() throws SQLException {
+        var thing = new ModelRemote.Thing("ext_1", null, Scene.state("{name:'Ada'}"));
+        sql.run("select sync.pause('stripe', 'in')");
+        assertEquals("held", scene.hub.apply(new ModelRemote.Event("evt_same", "created", START, null, thing, null)));
+        assertEquals("duplicate", scene.hub.apply(new ModelRemote.Event("evt_same", "created", START, null, thing, null)));
+        sql.run("select sync.resume('stripe', 'in')");
+        sql.run("select sync.release_events(10)");
+        assertEquals("duplicate", scene.hub.apply(new ModelRemote.Event("evt_same", "created", START, null, thing, null)));
+        assertEquals(1, scene.customers());
+    }
+
+    @Test
+    void what_others_edited_waits_while_inbound_is_paused_and_our_own_edits_go_out() throws SQLException {
+        var id = scene.linked("{name:'Ada', email:'a@example.com'}");
+        sql.run("select sync.pause('stripe', 'in')");
+        scene.edit(id, START + 1, "{name:'Ada King'}");
+        var claim = scene.hub.claim(id);
+        assertEquals("settled", scene.settle(claim, "ext_" + id, "{name:'Ada King', email:'b@example.com'}", START + 2));
+        assertEquals("a@example.com", scene.customer(id).get("email").asText());
+        assertEquals("none", scene.hub.claim(id).action());
+        scene.edit(id, START + 3, "{name:'Ada Byron'}");
+        assertEquals("update", scene.hub.claim(id).action());
+        scene.settle(scene.hub.claim(id), "ext_" + id, null, START + 3);
+        sql.run("update sync.link set lease_until = now()");
+        sql.run("select sync.resume('stripe', 'in')");
+        assertEquals("fetch", claimUntil(id, "fetch"));
+    }
+
+    /** The action of the first claim that is neither busy nor none, after what waits is released. */
+    private String claimUntil(String id, String action) throws SQLException {
+        for (int i = 0; i < 5; i++) {
+            sql.run("select sync.unpark(10)");
+            var claim = scene.hub.claim(id);
+            if (claim.action().equals(action)) {
+                return action;
+            }
+            if (claim.token() != null) {
+                scene.settle(claim, "ext_" + id, "{name:'Ada Byron', email:'b@example.com'}", START + 4);
+            }
+        }
+        return "never";
+    }
+
+    @Test
+    void an_unknown_direction_is_refused() {
+        assertThrows(SQLException.class, () -> sql.run("select sync.pause('stripe', 'sideways')"));
+    }
+
+    // Failures of the whole system.
+
+    @Test
+    void an_error_that_no_record_can_mend_pauses_the_system_and_parks_the_record() throws SQLException {
+        var id = scene.insert("{name:'Ada'}");
+        assertEquals("parked", fail(scene.hub.claim(id), "fatal", false, false));
+        assertEquals("it failed", sql.text("select out_paused_because from sync.system where name = 'stripe'"));
+        assertEquals(0, sql.number("select count(*) from sync.failure"));
+        assertEquals("parked", scene.hub.claim(id).action());
+        sql.run("select sync.resume('stripe')");
+        assertEquals("create", scene.hub.claim(id).action());
+    }
+
+    @Test
+    void records_are_parked_and_one_probes_while_the_circuit_is_open() throws SQLException {
+        var first = scene.insert("{name:'first'}");
+        var second = scene.insert("{name:'second'}");
+        assertEquals("waiting", fail(scene.hub.claim(first), "transient", true, false));
+        assertEquals("parked", fail(scene.hub.claim(second), "transient", true, true));
+        assertEquals(1, sql.number("select count(*) from sync.failure"), "only that of before");
+        assertEquals("parked", scene.hub.claim(scene.insert("{name:'third'}")).action());
+        scene.quiet();
+        assertEquals(0, sql.number("select sync.unpark(10)"));
+
+        sql.run("update sync.system set probe_at = now()");
+        assertEquals(1, sql.number("select sync.unpark(10)"), "one probes");
+        var probe = scene.hub.claim(second);
+        assertEquals("create", probe.action());
+        assertEquals("parked", scene.hub.claim(first).action(), "while another does");
+        assertEquals("parked", fail(probe, "transient", true, false));
+        assertTrue(sql.number("select extract(epoch from probe_at - clock_timestamp())::bigint from sync.system") >= 4);
+
+        sql.run("update sync.system set probe_at = now()");
+        scene.settle(scene.hub.claim(second), "ext_2", "{name:'second'}", START);
+        assertNull(sql.text("select open_since from sync.system"));
+        assertEquals(2, sql.number("select sync.unpark(10)"));
+        assertEquals("create", scene.hub.claim(first).action());
+    }
+
+    @Test
+    void a_probe_that_is_refused_closes_the_circuit_too() throws SQLException {
+        var id = scene.insert("{name:'Ada'}");
+        fail(scene.hub.claim(id), "transient", true, true);
+        sql.run("update sync.system set probe_at = now()");
+        assertEquals("refused", fail(scene.hub.claim(id), "permanent", false, false));
+        assertNull(sql.text("select open_since from sync.system"));
+    }
+
+    @Test
+    void a_call_from_before_the_circuit_opened_does_not_close_it() throws SQLException {
+        var slow = scene.hub.claim(scene.insert("{name:'slow'}"));
+        fail(scene.hub.claim(scene.insert("{name:'failing'}")), "transient", true, true);
+        scene.settle(slow, "ext_1", "{name:'slow'}", START);
+        assertEquals("it failed", sql.text("select open_because from sync.system"));
+    }
+
+    private String fail(Hub.Claim claim, String failureClass, boolean unanswered, boolean down) throws SQLException {
+        return sql.text("select sync.fail('stripe', 'customers', ?, ?, ?, false, ?, ?, null, 'test', 'it failed', 'req_1', null)",
+                claim.recordId(), claim.token(), failureClass, unanswered, down);
+    }
+
+    // A create of long ago.
+
+    @Test
+    void a_create_of_unknown_outcome_is_looked_for_once_its_key_is_forgotten() throws SQLException {
+        var id = scene.insert("{name:'Ada'}");
+        var claim = scene.hub.claim(id);
+        scene.hub.fail(claim, false);
+        assertEquals("create", scene.hub.claim(id).action());
+        sql.run("update sync.link set in_flight_at = now() - interval '23 hours 1 minute', lease_until = now()");
+        var find = scene.hub.claim(id);
+        assertEquals("find", find.action());
+        assertFalse(find.keyPrefix().equals(claim.keyPrefix()), "what is sent then has another key");
+        scene.hub.fail(find, false);
+        assertEquals("find", scene.hub.claim(id).action(), "and each time after");
+    }
+
+    // Rates.
+
+    @Test
+    void calls_are_spread_over_time_and_background_work_takes_what_is_left() throws SQLException {
+        assertEquals(0, permit(0.1, false));
+        long wait = permit(0.1, false);
+        assertTrue(wait > 5_000 && wait <= 10_000, wait + " ms");
+        assertTrue(permit(0.1, false) > wait + 5_000);
+        assertTrue(permit(0.1, true) < 0);
+        sql.run("update sync.rate set next_at = now() - interval '1 second'");
+        assertEquals(0, permit(0.1, true));
+    }
+
+    @Test
+    void a_system_that_says_too_fast_is_called_half_as_often_for_a_while() throws SQLException {
+        permit(100, false);
+        sql.run("select sync.slow_down('stripe', '')");
+        sql.run("select sync.slow_down('stripe', '')"); // of the same moment
+        assertEquals(50, sql.number("select rate from sync.rate where class = ''"));
+        assertEquals(20, pause(), 2);
+        sql.run("update sync.rate set slowed_at = now() - interval '10 seconds'");
+        assertEquals(10, pause());
+    }
+
+    /** The milliseconds from one call to the next. */
+    private long pause() throws SQLException {
+        sql.run("update sync.rate set next_at = '2100-01-01'");
+        permit(100, false);
+        return sql.number("select extract(milliseconds from next_at - '2100-01-01')::bigint from sync.rate where class = ''");
+    }
+
+    private long permit(double rate, boolean background) throws SQLException {
+        return sql.number("select sync.permit('stripe', 'customers', ?::numeric, ?)", rate, background);
+    }
+
+    // Instances and jobs.
+
+    @Test
+    void what_a_dead_instance_held_is_free_after_five_seconds_and_what_a_live_one_holds_is_not() throws SQLException {
+        var held = scene.insert("{name:'held'}");
+        var lost = scene.insert("{name:'lost'}");
+        scene.hub.claim(held);
+        scene.hub.claim(lost);
+        sql.run("update sync.link set holder = case record_id when ? then 'alive' else 'dead' end", held);
+        sql.run("select sync.beat('alive'), sync.beat('dead'), sync.beat('me')");
+        scene.quiet();
+        assertEquals(0, sql.number("select sync.retry_due('me')"));
+        sql.run("update sync.instance set seen_at = now() - interval '6 seconds' where id = 'dead'");
+        assertEquals(0, sql.number("select sync.retry_due('me')"), "whoever has just come back himself cannot tell");
+        sql.run("update sync.instance set steady_since = now() - interval '6 seconds' where id = 'me'");
+        assertEquals(1, sql.number("select sync.retry_due('me')"));
+        assertEquals(1, scene.pokes(lost));
+    }
+
+    @Test
+    void one_instance_has_a_job_until_its_lease_ends() throws SQLException {
+        assertEquals("true", take("a", "1 minute"));
+        assertEquals("false", take("b", "1 minute"));
+        assertEquals("true", take("a", "0 seconds"));
+        assertEquals("true", take("b", "1 minute"));
+    }
+
+    private String take(String instance, String lease) throws SQLException {
+        return sql.text("select sync.take_job('job', ?, ?::interval)::text", instance, lease);
+    }
+
+    // What a person sees and does.
+
+    @Test
+    void the_timeline_of_a_record_tells_its_story() throws SQLException {
+        var id = scene.insert("{name:'Ada'}");
+        sql.run("select sync.outbox_acknowledge(array(select id from sync.outbox))");
+        scene.settle(scene.hub.claim(id), "ext_" + id, "{name:'Ada'}", START);
+        scene.updated("ext_" + id, START + 10, "{name:'Ada'}", "{name:'Ada King'}");
+        scene.edit(id, START + 20, "{email:'a@example.com'}");
+        scene.hub.fail(scene.hub.claim(id), true);
+        assertEquals(List.of("inserted in the hub", "create in stripe: done", "customer.updated from stripe: applied",
+                "update in stripe of email: refused, a person or the next change must mend it. a test made it fail"),
+                sql.texts("select what from sync.timeline('customers', ?)", id));
+    }
+
+    @Test
+    void old_days_of_the_timeline_are_dropped() throws SQLException {
+        sql.run("""
+                create table sync.activity_20200101 partition of sync.activity for values from ('2020-01-01 00:00+00') to ('2020-01-02 00:00+00')""");
+        sql.run("insert into sync.activity (at, entity, record_id, kind, what) values ('2020-01-01 12:00+00', 'customers', '1', 'note', 'old')");
+        sql.run("select sync.note('customers', '1', 'stripe', 'note', 'new')");
+        sql.run("select sync.keep_activity('30 days')");
+        assertEquals(List.of("new"), sql.texts("select what from sync.timeline('customers', '1')"));
+    }
+
+    @Test
+    void what_came_in_and_did_not_fit_is_applied_when_a_person_has_mended_the_table() throws SQLException {
+        sql.run("alter table customers add constraint customers_have_no_grace check (name <> 'Grace')");
+        try {
+            assertEquals("failed", scene.created("ext_g", START, "{name:'Grace'}"));
+            assertEquals("what came in was applied again: failed", sql.text("select sync.retry('stripe', 'customers', 'ext_g')"));
+            assertEquals(1, sql.number("select count(*) from sync.failure"));
+        } finally {
+            sql.run("alter table customers drop constraint customers_have_no_grace");
+        }
+        assertEquals("what came in was applied again: created", sql.text("select sync.retry('stripe', 'customers', 'ext_g')"));
+        assertEquals(0, sql.number("select count(*) from sync.failure"));
+        assertEquals("there is no failure of that record", sql.text("select sync.retry('stripe', 'customers', 'ext_g')"));
+    }
+
+    @Test
+    void a_refused_record_is_looked_at_when_a_person_says_so() throws SQLException {
+        var id = scene.insert("{name:'Ada'}");
+        scene.hub.fail(scene.hub.claim(id), true);
+        scene.quiet();
+        assertEquals("a worker looks at it now", sql.text("select sync.retry('stripe', 'customers', ?)", id));
+        assertEquals(1, scene.pokes(id));
+    }
+}
