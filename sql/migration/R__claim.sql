@@ -13,8 +13,9 @@ $$;
 -- action: none      nothing to do
 --         busy      somebody else holds the record; they will look again
 --         parked    the system is paused, or does not answer: sync.unpark asks again
---         find      a create whose outcome nobody knows, and whose idempotency key is forgotten by now: look for the object
---                   among those made since in_flight_at; settle if it is there, send record if it is not
+--         find      a create whose outcome nobody knows, and which cannot be repeated, because its idempotency key is forgotten
+--                   by now, or its request refused: look for the object among those made since in_flight_at. Settle with
+--                   it if it is there; else send record, or settle without anything when record is null
 --         create    send record            (base is null)
 --         update    send what differs between record and base, both whole records
 --         delete    delete external_id
@@ -31,6 +32,7 @@ declare
   v_moved     text[];
   v_in_flight jsonb;
   v_token     bigint;
+  v_now       timestamptz := clock_timestamp();
 begin
   if not sync.tracked(p_entity) then
     action := 'none'; -- a message from before sync.untrack
@@ -79,8 +81,10 @@ begin
   elsif l.in_flight_op = 'create' then
     -- A create whose outcome nobody knows: the very same request again, whatever the record is now, so that the
     -- idempotency key finds the object that may exist already. What changed since goes out after it.
-    action := case when l.in_flight_at < clock_timestamp() - interval '23 hours' then 'find' else 'create' end; -- Stripe keeps keys for 24
-    record := l.in_flight;
+    action := case when l.find_first or l.in_flight_at < v_now - interval '23 hours' then 'find' else 'create' end; -- Stripe keeps keys for 24
+    if action = 'create' then
+      record := l.in_flight;
+    end if;
   elsif l.external_id is null then
     action := case when v_record is null then 'none' else 'create' end;
   elsif l.in_flight_op = 'delete' then
@@ -124,7 +128,8 @@ begin
     return;
   end if;
 
-  v_in_flight := case when action in ('create', 'find') then record
+  v_in_flight := case when action = 'create' then record
+                      when action = 'find'   then l.in_flight
                       when action = 'update' then sync.pick(v_record, v_moved)
                       when action = 'fetch'  then jsonb_build_object('edited_at', l.look_at) end;
   if action = 'fetch' then
@@ -146,13 +151,13 @@ begin
     end if;
   end if;
   l.lease_token := v_token;
-  l.lease_until := clock_timestamp() + p_lease;
+  l.lease_until := v_now + p_lease;
   l.holder := p_instance;
-  l.claimed_at := clock_timestamp();
+  l.claimed_at := v_now;
   l.touched := false;
   l.parked_at := null;
   if l.in_flight_op is distinct from action and action <> 'find' then
-    l.in_flight_at := clock_timestamp();
+    l.in_flight_at := v_now;
   end if;
   l.in_flight_op := case action when 'find' then 'create' else action end;
   l.in_flight := v_in_flight;
@@ -203,7 +208,25 @@ begin
   delete from sync.failure f
    where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out';
 
-  if p_remote is null and v_op = 'update' then
+  if v_op = 'create' and exists (select from sync.link t where t.system = p_system and t.entity = p_entity
+                                    and t.external_id = p_external_id and t.record_id <> p_record_id) then
+    perform sync.record_failure(p_system, p_entity, p_record_id, 'out', 'permanent', '23505',
+      format('%s belongs to another record, but points to this one: take its hub_id away there, then try again', p_external_id), null, null);
+    l.in_flight_op := null;
+    l.in_flight := null;
+    l.lease_token := null;
+    l.lease_until := null;
+    perform sync.save(l);
+    return 'failed';
+  end if;
+  if p_remote is null and v_op = 'create' then -- looked for, not found, and deleted in the hub meanwhile
+    delete from sync.link t where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id;
+    perform sync.note(p_entity, p_record_id, p_system, 'call', 'it was never made in ' || p_system, p_details);
+    if sync.read(p_entity, p_record_id) is not null then
+      perform sync.poke(p_entity, p_record_id, p_system);
+    end if;
+    return 'gone';
+  elsif p_remote is null and v_op = 'update' then
     l.look_at := coalesce(l.look_at, p_at, clock_timestamp());
     l.unechoed := nullif(l.unechoed - l.revision::text, '{}');
     l.revision := l.revision + 1;
@@ -301,8 +324,8 @@ $$;
 --          permanent  the system said no for good: nothing was written there, and only a person or another change of the
 --                     record can mend it
 --          fatal      it would say no to every record: the system is paused, and the record parked
--- p_key_spent: the answer is stored under the idempotency key, so that only another key can bring another one. A create
--- waits for its event first, which would tell that it was done.
+-- p_key_spent: the answer is stored under the idempotency key, so that only another key can bring another one. A create is
+-- looked for first.
 -- p_unanswered: the system did not do its part, whatever the record; p_down: so often of late that its circuit opens.
 -- While it is open, records are parked and are no failures.
 -- p_slow_down: the class of endpoints that is called too fast, '' for all, null when none is.
@@ -316,7 +339,6 @@ create or replace function sync.fail(
 declare
   l             sync.link;
   v_look        boolean;
-  v_retry_after numeric := p_retry_after;
   v_outcome     text;
 begin
   select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id for update;
@@ -354,7 +376,10 @@ begin
   if l.in_flight_op = 'fetch' then
     l.look_at := coalesce(l.look_at, (l.in_flight ->> 'edited_at')::timestamptz);
   end if;
-  if v_outcome = 'refused' then
+  if v_outcome = 'refused' and l.in_flight_op = 'create' and l.in_flight_at < l.claimed_at then
+    l.find_first := true; -- an earlier try may have made it
+    l.revision := l.revision + 1;
+  elsif v_outcome = 'refused' then
     l.in_flight_op := null;
     l.in_flight := null;
     l.unechoed := nullif(l.unechoed - l.revision::text, '{}');
@@ -366,12 +391,12 @@ begin
     if l.in_flight_op = 'update' then
       l.unechoed := l.unechoed || jsonb_build_object(l.revision + 1, l.unechoed -> l.revision::text);
     end if;
+    l.find_first := l.in_flight_op = 'create';
     l.revision := l.revision + 1;
-    v_retry_after := greatest(v_retry_after, case l.in_flight_op when 'create' then 10 end);
   end if;
   perform sync.save(l);
   if v_outcome <> 'parked' then
-    perform sync.record_failure(p_system, p_entity, p_record_id, 'out', p_class, p_code, p_reason, p_request_id, v_retry_after);
+    perform sync.record_failure(p_system, p_entity, p_record_id, 'out', p_class, p_code, p_reason, p_request_id, p_retry_after);
   end if;
   if l.touched or v_outcome = 'refused' and v_look then
     perform sync.poke(p_entity, p_record_id, p_system);

@@ -137,6 +137,7 @@ begin
          late_edits = l.late_edits, last_event_at = l.last_event_at, in_chain = l.in_chain, look_at = l.look_at,
          revision = l.revision, lease_token = l.lease_token, lease_until = l.lease_until, holder = l.holder, claimed_at = l.claimed_at,
          touched = l.touched, parked_at = l.parked_at, in_flight_at = case when l.in_flight_op is not null then l.in_flight_at end,
+         find_first = l.find_first and l.in_flight_op is not distinct from 'create',
          in_flight_op = l.in_flight_op, in_flight = l.in_flight, in_flight_base = case l.in_flight_op when 'update' then l.in_flight_base end,
          deleted_at = l.deleted_at, deleted_by = l.deleted_by
    where t.system = l.system and t.entity = l.entity and t.record_id = l.record_id;

@@ -22,7 +22,8 @@ alter table sync.link
   add column parked_at    timestamptz,  -- has something to send, while its system is paused or does not answer
   add column holder       text,         -- the instance that has the lease
   add column claimed_at   timestamptz,
-  add column in_flight_at timestamptz;  -- when the request in flight was first made
+  add column in_flight_at timestamptz,  -- when the request in flight was first made
+  add column find_first   boolean not null default false; -- a create in flight may have been done: it is looked for before it is repeated
 
 -- Led by what tells links apart: with system and entity first, a plan that was made while the table was empty may use
 -- the wrong one of the two, and read all links each time.

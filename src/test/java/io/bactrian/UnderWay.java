@@ -39,12 +39,17 @@ public final class UnderWay implements AutoCloseable {
         await().atMost(PATIENCE).during(Duration.ofMillis(500)).until(this::all, Map::isEmpty);
     }
 
+    /** Waits until every change has been looked at, even if it could not be sent. */
+    public void awaitIdleConsumers() {
+        await().atMost(PATIENCE).during(Duration.ofMillis(500)).until(() -> lag() == 0 && count("sync.outbox") == 0 && count("sync.link where lease_until is not null") == 0);
+    }
+
     private Map<String, Long> all() throws Exception {
         var all = new TreeMap<String, Long>();
         all.put("webhooks", webhooksIdle.call() ? 0L : 1L);
         all.put("messages", lag());
         all.put("changes", count("sync.outbox"));
-        all.put("records in work", count("sync.link where lease_until is not null or in_flight_op is not null or look_at is not null"));
+        all.put("records in work", count("sync.link where lease_until is not null or in_flight_op is not null or look_at is not null or parked_at is not null"));
         all.put("retries", count("sync.failure where next_attempt_at is not null"));
         all.values().removeIf(number -> number == 0);
         return all;

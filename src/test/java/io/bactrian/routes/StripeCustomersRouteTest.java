@@ -335,6 +335,68 @@ class StripeCustomersRouteTest {
     }
 
     @Test
+    void a_system_that_does_not_answer_is_left_alone_and_what_changes_meanwhile_waits_for_it() throws Exception {
+        underWay.awaitNothing();
+        stripe.faults().probability(Fault.SERVER_ERROR, 1);
+        for (int i = 0; i < 30; i++) {
+            insert("name", "'an outage'");
+        }
+        eventually().until(() -> !texts("select open_because from sync.system where name = 'stripe' and open_since is not null").isEmpty());
+        underWay.awaitIdleConsumers();
+        stripe.clearApiCalls();
+        int before = texts("select 1 from sync.failure").size();
+        for (int i = 0; i < 100; i++) {
+            insert("name", "'an outage'");
+        }
+        eventually().until(() -> eu.dashboard().customers().stream().filter(customer -> customer.path("name").asText().equals("an outage")).count() == 130);
+        underWay.awaitIdleConsumers();
+        var seconds = Double.parseDouble(text("select extract(epoch from clock_timestamp() - open_since) from sync.system where name = 'stripe'"));
+        assertTrue(stripe.apiCalls().size() <= seconds / 5 + 1, () -> stripe.apiCalls().size() + " calls in " + seconds + " s");
+        assertTrue(texts("select 1 from sync.failure").size() <= before, "records wait, and are no failures");
+
+        stripe.faults().clear();
+        underWay.awaitNothing();
+        assertEquals(130, stripe.dashboard().customers().stream().filter(customer -> customer.path("name").asText().equals("an outage")).count());
+        assertEquals("0", text("select count(*) from sync.system where open_since is not null"));
+        assertEquals("0", text("select count(*) from sync.failure"));
+    }
+
+    @Test
+    void a_paused_system_gets_what_changed_when_it_is_resumed() throws Exception {
+        var id = insertSynced("name", "'before'");
+        run("select sync.pause('stripe', 'both', 'for a test')");
+        run("update customers set name = 'during' where id = " + id);
+        eventually().until(() -> customer(eu, id).path("name").asText().equals("during"));
+        stripe.dashboard().updateCustomer(linked("stripe", id), Map.of("phone", "+44"));
+        eventually().until(() -> texts("select 1 from sync.event where outcome = 'held'"), hasSize(1));
+        eventually().until(() -> texts("select 1 from sync.link where parked_at is not null"), hasSize(1));
+        assertEquals(List.of(), calls(stripe, id));
+        assertNull(text("select phone from customers where id = " + id));
+
+        run("select sync.resume('stripe')");
+        eventually().until(() -> customer(stripe, id).path("name").asText().equals("during"));
+        eventually().until(() -> text("select phone is not distinct from '+44' from customers where id = " + id).equals("true"));
+        underWay.awaitNothing();
+    }
+
+    @Test
+    void a_create_whose_key_stripe_has_forgotten_is_looked_for_before_it_is_repeated() throws Exception {
+        underWay.awaitNothing();
+        stripe.clearApiCalls();
+        stripe.faults().only("POST", null).next(Fault.HANG_AFTER_COMMIT, 1).next(Fault.WEBHOOK_LOST, 1);
+        var found = insert("name", "'made, nobody knows'");
+        eventually().until(() -> failure("stripe", found) != null);
+        run("select sync.pause('stripe', 'out', 'for a test')");
+        stripe.faults().clear().only("POST", null).next(Fault.RESET_BEFORE_COMMIT, 1);
+        run("select sync.resume('stripe', 'out')");
+        run("update sync.link set in_flight_at = now() - interval '24 hours' where system = 'stripe' and in_flight_op = 'create'");
+        linked("stripe", found);
+        underWay.awaitNothing();
+        assertEquals(1, stripe.dashboard().customers().stream().filter(customer -> customer.at("/metadata/hub_id").asText().equals(found)).count());
+        assertEquals(1, stripe.apiCalls().stream().filter(call -> call.path().equals("/v1/customers") && call.method().equals("GET")).count());
+    }
+
+    @Test
     void a_record_that_cannot_be_mapped_is_kept_until_it_can() throws Exception {
         var id = insert("name, description", "'Ada', 'cannot be mapped'");
         eventually().until(() -> failure("stripe-eu", id) != null);

@@ -114,6 +114,13 @@ final class ModelRemote {
         return new Answer(id, thing == null ? null : thing.state, seconds(), false);
     }
 
+    /** The object that points to a record; null when there is none. */
+    synchronized Answer find(String hubId) {
+        reads++;
+        return things.values().stream().filter(thing -> hubId.equals(thing.hubId)).findFirst()
+                .map(thing -> new Answer(thing.id, thing.state, seconds(), true)).orElse(null);
+    }
+
     /** How the remote spells a value. */
     static JsonNode spell(String field, JsonNode value) {
         if (value == null || value.isNull()) {

@@ -231,6 +231,34 @@ class OperationsTest {
         assertEquals("find", scene.hub.claim(id).action(), "and each time after");
     }
 
+    @Test
+    void a_create_that_is_refused_after_one_of_unknown_outcome_is_looked_for_and_made_as_the_record_is_then() throws SQLException {
+        var id = scene.insert("{name:'Ada'}");
+        scene.hub.fail(scene.hub.claim(id), false);
+        scene.hub.fail(scene.hub.claim(id), true);
+        scene.edit(id, START + 1, "{name:'Ada King'}");
+        var find = scene.hub.claim(id);
+        assertEquals("find", find.action());
+        assertEquals("Ada King", find.record().get("name").asText());
+        assertEquals("settled", scene.settle(find, "ext_1", "{name:'Ada'}", START), "found");
+        assertEquals("update", scene.hub.claim(id).action());
+    }
+
+    @Test
+    void a_create_that_was_never_made_is_forgotten_with_its_record() throws SQLException {
+        var id = scene.insert("{name:'Ada'}");
+        scene.hub.fail(scene.hub.claim(id), false);
+        scene.hub.fail(scene.hub.claim(id), true);
+        scene.delete(id);
+        var find = scene.hub.claim(id);
+        assertEquals("find", find.action());
+        assertNull(find.record());
+        assertEquals("gone", scene.settle(find, null, null, START));
+        assertEquals("none", scene.hub.claim(id).action());
+        assertEquals(0, sql.number("select count(*) from sync.link"));
+        assertEquals(0, sql.number("select count(*) from sync.failure"));
+    }
+
     // Rates.
 
     @Test

@@ -16,6 +16,14 @@ final class Worker {
                 var request = claim.record().deepCopy().retain(ModelRemote.FIELDS);
                 yield remote.create(key(claim, request), claim.recordId(), request);
             }
+            case "find" -> {
+                var found = remote.find(claim.recordId());
+                if (found != null || claim.record() == null) {
+                    yield found != null ? found : new ModelRemote.Answer(null, null, remote.seconds(), true);
+                }
+                var request = claim.record().deepCopy().retain(ModelRemote.FIELDS);
+                yield remote.create(key(claim, request), claim.recordId(), request);
+            }
             case "update" -> {
                 var request = JsonNodeFactory.instance.objectNode();
                 ModelRemote.FIELDS.stream().filter(field -> !claim.record().get(field).equals(claim.base().get(field)))
