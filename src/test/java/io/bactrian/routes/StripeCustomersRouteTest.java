@@ -335,6 +335,18 @@ class StripeCustomersRouteTest {
     }
 
     @Test
+    void a_change_that_nobody_heard_of_is_found_by_the_sweep() throws Exception {
+        application.stopRoute("capture-heartbeat");
+        application.stopRoute("capture-listen");
+        try {
+            assertEquals("unheard", customer(stripe, insert("name", "'unheard'")).path("name").asText());
+        } finally {
+            application.startRoute("capture-listen");
+            application.startRoute("capture-heartbeat");
+        }
+    }
+
+    @Test
     void a_system_that_does_not_answer_is_left_alone_and_what_changes_meanwhile_waits_for_it() throws Exception {
         underWay.awaitNothing();
         stripe.faults().probability(Fault.SERVER_ERROR, 1);
