@@ -5,9 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.LocalTime;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.function.Consumer;
 
 /**
  * People edit 200 customers on both sides, at random, while everything between them fails at random: see {@link Weather}. In the first half
@@ -26,24 +29,27 @@ public final class Chaos {
 
     private final long seed;
     private final Duration half;
+    private final Consumer<String> progress;
     private final List<String> survived = new ArrayList<>();
     private final Vitals vitals = new Vitals();
     private int kills;
     private int killsAtStart;
     private int startsGivenUp;
 
-    private Chaos(Duration duration, long seed) {
+    private Chaos(Duration duration, long seed, Consumer<String> progress) {
         this.half = duration.dividedBy(2);
         this.seed = seed;
+        this.progress = progress;
     }
 
     /** Reads {@code chaos.duration} (90s, 30m, 2h) and {@code chaos.seed}; ends with 0 when every check held, else with 1. */
     public static void main(String[] args) {
         var duration = Duration.parse("PT" + System.getProperty("chaos.duration"));
         long seed = System.getProperty("chaos.seed", "").isEmpty() ? new Random().nextInt(1_000_000) : Long.getLong("chaos.seed");
-        System.out.println("-Dchaos.seed=" + seed);
+        System.out.println("chaos.seed=" + seed + ", chaos.duration=" + System.getProperty("chaos.duration"));
         try {
-            System.out.println("\n| survived | seed " + seed + " |\n|---|---:|\n" + String.join("\n", survive(duration, seed)));
+            var survived = survive(duration, seed, step -> System.out.println(LocalTime.now().truncatedTo(ChronoUnit.SECONDS) + " " + step));
+            System.out.println("\n| | seed " + seed + " |\n|---|---:|\n" + String.join("\n", survived));
         } catch (Throwable e) {
             e.printStackTrace();
             System.exit(1);
@@ -54,11 +60,12 @@ public final class Chaos {
     /**
      * Lets it happen, at least for so long, and until there have been 20 kills.
      *
+     * @param progress is told what happens next
      * @return what was survived, the rows of a table
      * @throws AssertionError when something was not; what there is to know about it is in target/chaos
      */
-    static List<String> survive(Duration duration, long seed) throws Exception {
-        return new Chaos(duration, seed).run();
+    static List<String> survive(Duration duration, long seed, Consumer<String> progress) throws Exception {
+        return new Chaos(duration, seed, progress).run();
     }
 
     private List<String> run() throws Exception {
@@ -83,13 +90,16 @@ public final class Chaos {
         editors.populate(random);
         editors.edit(Integer.MAX_VALUE);
         try (var weather = new Weather(sides, random.nextLong())) {
+            progress.accept("killing the application, again and again");
             killAgainAndAgain(sides, random);
+            progress.accept("one application has to live on");
             start(sides);
             assertGoesOnFor(half, sides);
+            progress.accept("calm: waiting until all is quiet, then comparing both sides");
             weather.calm();
-            sides.awaitReady();
             editors.close();
             sides.assertEqualAndQuiet(editors);
+            progress.accept("survived");
             tell("kill -9", kills);
             tell("… of these while it started", killsAtStart);
             tell("starts given up, because a server went away", startsGivenUp);

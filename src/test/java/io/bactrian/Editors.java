@@ -261,11 +261,15 @@ final class Editors implements AutoCloseable {
     }
 
     private static void delete(Connection connection, Doings doings, String id) throws SQLException {
-        try (var delete = connection.prepareStatement("delete from customers where id = ?::bigint")) {
+        try (var delete = connection.prepareStatement("delete from customers c where id = ?::bigint returning to_jsonb(c)")) {
             delete.setString(1, id);
-            if (delete.executeUpdate() > 0) {
-                doings.deleted.add(id);
-                doings.changed++;
+            try (var rows = delete.executeQuery()) {
+                if (rows.next()) {
+                    var row = TwoSides.json(rows.getString(1));
+                    TwoSides.FIELDS.forEach(field -> doings.edits.add(new Edit(true, id, field, TwoSides.value(row.get(field)), NullNode.instance)));
+                    doings.deleted.add(id);
+                    doings.changed++;
+                }
             }
         }
     }
@@ -385,25 +389,21 @@ final class Editors implements AutoCloseable {
     }
 
     /**
-     * The values that are lost: nobody who saw one replaced it, no conflict that is on record overruled it, it is not there, and its record
-     * is. To be called once all is quiet.
+     * The values that are lost: nobody who saw one replaced it or deleted its record, no conflict that is on record overruled it, and it is
+     * not there. To be called once all is quiet.
      */
     List<String> lost() throws Exception {
         var all = new ArrayList<>(edits);
-        sides.dashboardEdits((id, field, seen, value) -> all.add(new Edit(false, id, field, seen, value)));
-        var rows = sides.rows();
-        var customers = new HashSet<String>();
-        sides.stripe().dashboard().customers().forEach(customer -> customers.add(customer.get("id").asText()));
+        sides.dashboardEdits(deletedCustomers, (id, field, seen, value) -> all.add(new Edit(false, id, field, seen, value)));
         var accounted = new HashSet<String>();
         all.forEach(edit -> accounted.add(edit.field + edit.seen));
-        rows.values().forEach(row -> TwoSides.FIELDS.forEach(field -> accounted.add(field + TwoSides.value(row.get(field)))));
+        sides.rows().values().forEach(row -> TwoSides.FIELDS.forEach(field -> accounted.add(field + TwoSides.value(row.get(field)))));
         for (var loser : sides.column("select jsonb_build_object('field', field, 'value', case winner when 'hub' then remote else local end)"
                 + " from sync.conflict")) {
             var conflict = TwoSides.json(loser);
             accounted.add(conflict.get("field").asText() + TwoSides.value(conflict.get("value")));
         }
         return all.stream()
-                .filter(edit -> edit.inPostgres ? rows.containsKey(edit.id) : customers.contains(edit.id))
                 .filter(edit -> !edit.value.isNull() && !accounted.contains(edit.field + edit.value))
                 .map(Edit::toString).toList();
     }

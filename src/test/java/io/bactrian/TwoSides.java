@@ -32,6 +32,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Consumer;
@@ -243,11 +244,21 @@ final class TwoSides implements AutoCloseable {
         void take(String id, String field, JsonNode seen, JsonNode value);
     }
 
-    /** Tells every edit that was made in Stripe's dashboard, as Stripe's own events have it. */
-    void dashboardEdits(FieldEdit each) throws IOException, InterruptedException {
+    /**
+     * Tells every edit that was made in Stripe's dashboard, as Stripe's own events have it.
+     *
+     * @param deleted the customers that were deleted there, which is told as edits that leave nothing
+     */
+    void dashboardEdits(Set<String> deleted, FieldEdit each) throws IOException, InterruptedException {
         stripeEvents(event -> {
-            if (event.at("/request/idempotency_key").isNull() && !event.get("type").asText().endsWith(".deleted")) {
-                dashboardEdit((ObjectNode) event.get("data"), each);
+            var data = (ObjectNode) event.get("data");
+            var id = data.at("/object/id").asText();
+            if (event.get("type").asText().endsWith(".deleted")) {
+                if (deleted.contains(id)) {
+                    FIELDS.forEach(field -> each.take(id, field, value(data.at("/object/" + field)), NullNode.instance));
+                }
+            } else if (event.at("/request/idempotency_key").isNull()) {
+                dashboardEdit(data, each);
             }
         });
     }
