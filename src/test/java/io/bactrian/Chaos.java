@@ -116,13 +116,13 @@ public final class Chaos {
 
     private void killAgainAndAgain(TwoSides sides, Random random) throws Exception {
         for (long begin = System.nanoTime(); kills < KILLS || System.nanoTime() - begin < half.toNanos(); kills++) {
-            if (random.nextInt(4) == 0) {
+            if (random.nextInt(3) == 0) {
                 killsAtStart++;
                 sides.startApplication();
                 sides.application().endsWithin(Duration.ofMillis(random.nextInt(4000)));
             } else {
                 start(sides);
-                assertGoesOn(Duration.ofMillis(random.nextInt(4000)), sides);
+                assertGoesOn(Duration.ofMillis(random.nextInt(3000)), sides);
             }
             sides.kill();
         }

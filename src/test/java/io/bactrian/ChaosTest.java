@@ -9,6 +9,6 @@ class ChaosTest {
 
     @Test
     void loses_doubles_and_brings_back_nothing_whatever_is_killed_or_fails() throws Exception {
-        Chaos.survive(Duration.ofSeconds(60), Long.getLong("seed", new Random().nextInt(1_000_000)), step -> { });
+        Chaos.survive(Duration.ofSeconds(40), Long.getLong("seed", new Random().nextInt(1_000_000)), step -> { });
     }
 }

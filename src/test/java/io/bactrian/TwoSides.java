@@ -9,7 +9,6 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.NullNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.bactrian.sandbox.Ports;
-import io.bactrian.sandbox.SandboxKafka;
 import io.bactrian.sandbox.SandboxPostgres;
 import io.bactrian.sandbox.Temporary;
 import io.bactrian.sandbox.stripe.ApiCall;
@@ -53,7 +52,7 @@ final class TwoSides implements AutoCloseable {
     private final Path directory = Temporary.directory("two-sides");
     private final SandboxPostgres postgres = SandboxPostgres.startTemporary();
     private final PGSimpleDataSource hub = hub();
-    private final SandboxKafka kafka = SandboxKafka.startTemporary();
+    private final BrokerProcess kafka = new BrokerProcess(directory, Ports.free());
     private final int httpPort = Ports.free();
     private final int managementPort = Ports.free();
     private final StripeSimulator stripe = StripeSimulator.start(
@@ -145,7 +144,7 @@ final class TwoSides implements AutoCloseable {
         return postgres;
     }
 
-    SandboxKafka kafka() {
+    BrokerProcess kafka() {
         return kafka;
     }
 

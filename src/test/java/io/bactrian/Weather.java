@@ -2,6 +2,7 @@ package io.bactrian;
 
 import io.bactrian.sandbox.stripe.Fault;
 import io.bactrian.sandbox.stripe.Faults;
+import java.io.IOException;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CountDownLatch;
@@ -31,7 +32,7 @@ final class Weather implements AutoCloseable {
     private final ExecutorService thread = Executors.newSingleThreadExecutor();
     private final Future<Void> storm;
     private int postgresCrashes;
-    private int kafkaRestarts;
+    private int kafkaKills;
     private int stripeOutages;
 
     /** Begins at once. */
@@ -42,12 +43,12 @@ final class Weather implements AutoCloseable {
         storm = thread.submit(this::storm);
     }
 
-    private Void storm() throws InterruptedException {
+    private Void storm() throws InterruptedException, IOException {
         do {
             changeStripe();
-            switch (random.nextInt(5)) {
-                case 0 -> crashPostgres();
-                case 1 -> restartKafka();
+            switch (random.nextInt(10)) {
+                case 0, 1 -> crashPostgres();
+                case 2 -> killKafka();
                 default -> { }
             }
         } while (!endsWithin(1000 + random.nextInt(6000)));
@@ -76,14 +77,14 @@ final class Weather implements AutoCloseable {
         postgresCrashes++;
     }
 
-    private void restartKafka() throws InterruptedException {
-        sides.kafka().stop();
+    private void killKafka() throws InterruptedException, IOException {
+        sides.kafka().kill();
         try {
             endsWithin(random.nextInt(3000));
         } finally {
             sides.kafka().start();
         }
-        kafkaRestarts++;
+        kafkaKills++;
     }
 
     private boolean endsWithin(int milliseconds) throws InterruptedException {
@@ -100,7 +101,7 @@ final class Weather implements AutoCloseable {
     /** Tells what happened, and how often. */
     void tell(BiConsumer<String, Object> each) {
         each.accept("crashes of Postgres (stop -m immediate)", postgresCrashes);
-        each.accept("restarts of the broker", kafkaRestarts);
+        each.accept("crashes of the broker (kill -9)", kafkaKills);
         each.accept("outages of Stripe (500 for everything)", stripeOutages);
         each.accept("calls answered 429", stripe.struck(Fault.TOO_MANY_REQUESTS) + stripe.struck(Fault.LOCK_TIMEOUT));
         each.accept("calls answered 500", stripe.struck(Fault.SERVER_ERROR));
