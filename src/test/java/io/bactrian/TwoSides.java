@@ -16,7 +16,6 @@ import io.bactrian.sandbox.stripe.Fault;
 import io.bactrian.sandbox.stripe.StripeSimulator;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.net.ConnectException;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
@@ -117,7 +116,7 @@ final class TwoSides implements AutoCloseable {
 
     /** Waits until the application does its work, or ends. Says whether it does its work. */
     boolean becomesReady() {
-        await().atMost(PATIENCE).ignoreException(ConnectException.class)
+        await().atMost(PATIENCE).ignoreExceptionsInstanceOf(IOException.class)
                 .until(() -> !application.isAlive() || ChildProcess.get(managementPort, "/observe/health/ready").statusCode() == 200);
         return application.isAlive();
     }

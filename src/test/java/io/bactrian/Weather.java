@@ -57,7 +57,7 @@ final class Weather implements AutoCloseable {
 
     private void changeStripe() {
         FAULTS_OF_CALLS.forEach(fault -> stripe.probability(fault, List.of(0.0, 0.01, 0.05).get(random.nextInt(3))));
-        if (random.nextInt(10) == 0) {
+        if (random.nextInt(20) == 0) {
             stripe.probability(Fault.SERVER_ERROR, 1);
             stripeOutages++;
         }
