@@ -51,6 +51,13 @@ public final class ChildProcess implements AutoCloseable {
         return start(List.of("-cp", classPath(), "io.bactrian.sandbox.Sandbox"), directory, environment);
     }
 
+    /** Starts a class of the tests that has a main method. */
+    static ChildProcess test(Class<?> main, Path directory, String... arguments) throws IOException {
+        var all = new ArrayList<>(List.of("-Xmx256m", "-cp", classPath(), main.getName()));
+        all.addAll(List.of(arguments));
+        return start(all, directory, Map.of());
+    }
+
     /** Copies the project's own settings, SQL and routes, as far as named, into a directory to start Bactrian in. */
     public static void copyTo(Path directory, String... names) throws IOException {
         for (var name : names) {
@@ -91,6 +98,10 @@ public final class ChildProcess implements AutoCloseable {
     /** Whether it ends within that time. */
     public boolean endsWithin(Duration time) throws InterruptedException {
         return process.waitFor(time.toMillis(), TimeUnit.MILLISECONDS);
+    }
+
+    public long pid() {
+        return process.pid();
     }
 
     public boolean isAlive() {

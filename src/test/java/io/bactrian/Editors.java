@@ -2,6 +2,7 @@ package io.bactrian;
 
 import static org.awaitility.Awaitility.await;
 
+import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.NullNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -37,6 +38,16 @@ final class Editors implements AutoCloseable {
     private record Edit(boolean inPostgres, String id, String field, JsonNode seen, JsonNode value) {
     }
 
+    /** What a transaction did: to be believed once it is known to have committed. */
+    private static final class Doings {
+
+        private final List<Edit> edits = new ArrayList<>();
+        private final List<String> deleted = new ArrayList<>();
+        private int changed;
+        private int inserted;
+        private int updated;
+    }
+
     private final TwoSides sides;
     private final int population;
     private final ScheduledExecutorService threads;
@@ -44,7 +55,13 @@ final class Editors implements AutoCloseable {
     private final AtomicInteger sqlEdits = new AtomicInteger();
     private final AtomicInteger dashboardEdits = new AtomicInteger();
     private final AtomicLong values = new AtomicLong();
+    private final AtomicLong transactions = new AtomicLong();
     private final AtomicLong rowChanges = new AtomicLong();
+    private final AtomicLong updates = new AtomicLong();
+    private final AtomicLong creates = new AtomicLong();
+    private final AtomicLong deletes = new AtomicLong();
+    private final AtomicLong cutOff = new AtomicLong();
+    private final AtomicLong cutOffCommitted = new AtomicLong();
     private final Queue<Edit> edits = new ConcurrentLinkedQueue<>();
     private final Set<String> deletedRows = ConcurrentHashMap.newKeySet();
     private final Set<String> deletedCustomers = ConcurrentHashMap.newKeySet();
@@ -53,9 +70,12 @@ final class Editors implements AutoCloseable {
      * @param population about how many customers there are to be
      * @param editors how many people there are on each side
      */
-    Editors(TwoSides sides, long seed, int population, int editors, Duration pause) {
+    Editors(TwoSides sides, long seed, int population, int editors, Duration pause) throws SQLException {
         this.sides = sides;
         this.population = population;
+        try (var connection = sides.connect(); var statement = connection.createStatement()) {
+            statement.execute("create schema people; create table people.transaction (id bigint primary key)");
+        }
         threads = Executors.newScheduledThreadPool(2 * editors);
         var random = new Random(seed);
         for (int i = 0; i < editors; i++) {
@@ -81,6 +101,18 @@ final class Editors implements AutoCloseable {
                 }
             }
         }, 0, pause.toMillis(), TimeUnit.MILLISECONDS));
+    }
+
+    /** Creates the population, a half of it on each side. */
+    void populate(Random random) throws SQLException {
+        transact((connection, doings) -> {
+            for (int i = 0; i < population / 2; i++) {
+                insert(connection, doings, random);
+            }
+        });
+        for (int i = 0; i < population / 2; i++) {
+            createCustomer(random);
+        }
     }
 
     /** Lets them make at most so many edits on each side from now on, and returns at once. */
@@ -111,6 +143,29 @@ final class Editors implements AutoCloseable {
         }
     }
 
+    /** How many times somebody changed a customer, on either side. */
+    long updates() {
+        return updates.get();
+    }
+
+    long creates() {
+        return creates.get();
+    }
+
+    long deletes() {
+        return deletes.get();
+    }
+
+    /** How many transactions Postgres cut off by going away. */
+    long cutOff() {
+        return cutOff.get();
+    }
+
+    /** How many of those had committed, though nobody was told. */
+    long cutOffCommitted() {
+        return cutOffCommitted.get();
+    }
+
     /** How many rows were inserted, deleted or in the end different, counted for each transaction. */
     long rowChanges() {
         return rowChanges.get();
@@ -119,23 +174,61 @@ final class Editors implements AutoCloseable {
     // With SQL.
 
     private void editRows(Random random) throws SQLException {
-        try (var connection = sides.connect()) {
-            connection.setAutoCommit(false);
+        transact((connection, doings) -> {
             var ids = ids(connection);
             int what = random.nextInt(100);
             if (ids.size() < 2 || ids.size() < population && what < 6 || ids.size() < 2 * population && what < 2) {
-                insert(connection, random);
+                insert(connection, doings, random);
             } else if (what < 10 && ids.size() > population / 2) {
-                delete(connection, pick(random, ids));
+                delete(connection, doings, pick(random, ids));
             } else {
                 int rows = what < 15 ? 5 : 1;
                 int times = what > 95 ? 10 : 1;
                 // In order, or two of them would lock each other out.
-                random.ints(rows, 0, ids.size()).distinct().mapToObj(ids::get).sorted().toList()
-                        .forEach(id -> update(connection, random, id, times));
+                for (var id : random.ints(rows, 0, ids.size()).distinct().mapToObj(ids::get).sorted().toList()) {
+                    update(connection, doings, random, id, times);
+                }
             }
+        });
+    }
+
+    private interface Work {
+
+        void run(Connection connection, Doings doings) throws SQLException;
+    }
+
+    /** Does something in a transaction. Should Postgres go away meanwhile, it waits, and finds out whether that transaction committed. */
+    private void transact(Work work) throws SQLException {
+        long number = transactions.incrementAndGet();
+        var doings = new Doings();
+        try (var connection = sides.connect()) {
+            connection.setAutoCommit(false);
+            try (var statement = connection.createStatement()) {
+                statement.execute("insert into people.transaction values (" + number + ")");
+            }
+            work.run(connection, doings);
             connection.commit();
+        } catch (SQLException e) {
+            if (!TwoSides.isAway(e)) {
+                throw e;
+            }
+            cutOff.incrementAndGet();
+            if (!hasCommitted(number)) {
+                return;
+            }
+            cutOffCommitted.incrementAndGet();
         }
+        edits.addAll(doings.edits);
+        deletedRows.addAll(doings.deleted);
+        rowChanges.addAndGet(doings.changed);
+        updates.addAndGet(doings.updated);
+        creates.addAndGet(doings.inserted);
+        deletes.addAndGet(doings.deleted.size());
+    }
+
+    private boolean hasCommitted(long transaction) {
+        return await().atMost(Duration.ofMinutes(1)).ignoreExceptionsMatching(e -> e instanceof SQLException sql && TwoSides.isAway(sql))
+                .until(() -> sides.column("select count(*) from people.transaction where id = " + transaction), count -> true).get(0).equals("1");
     }
 
     private static List<String> ids(Connection connection) throws SQLException {
@@ -148,7 +241,7 @@ final class Editors implements AutoCloseable {
         }
     }
 
-    private void insert(Connection connection, Random random) throws SQLException {
+    private void insert(Connection connection, Doings doings, Random random) throws SQLException {
         try (var insert = connection.prepareStatement(
                 "insert into customers (name, email, phone, description, address) values (?, ?, ?, ?, ?::jsonb) returning id")) {
             var record = new HashMap<String, JsonNode>();
@@ -160,44 +253,46 @@ final class Editors implements AutoCloseable {
             try (var rows = insert.executeQuery()) {
                 rows.next();
                 var id = rows.getString(1);
-                record.forEach((field, value) -> edits.add(new Edit(true, id, field, NullNode.instance, value)));
+                record.forEach((field, value) -> doings.edits.add(new Edit(true, id, field, NullNode.instance, value)));
             }
-            rowChanges.incrementAndGet();
+            doings.inserted++;
+            doings.changed++;
         }
     }
 
-    private void delete(Connection connection, String id) throws SQLException {
-        try (var delete = connection.prepareStatement("delete from customers where id = ?::bigint")) {
+    private static void delete(Connection connection, Doings doings, String id) throws SQLException {
+        try (var delete = connection.prepareStatement("delete from customers c where id = ?::bigint returning to_jsonb(c)")) {
             delete.setString(1, id);
-            if (delete.executeUpdate() > 0) {
-                deletedRows.add(id);
-                rowChanges.incrementAndGet();
+            try (var rows = delete.executeQuery()) {
+                if (rows.next()) {
+                    var row = TwoSides.json(rows.getString(1));
+                    TwoSides.FIELDS.forEach(field -> doings.edits.add(new Edit(true, id, field, TwoSides.value(row.get(field)), NullNode.instance)));
+                    doings.deleted.add(id);
+                    doings.changed++;
+                }
             }
         }
     }
 
-    private void update(Connection connection, Random random, String id, int times) {
-        try {
-            var before = read(connection, id);
-            var now = before;
-            for (int i = 0; now != null && i < times; i++) {
-                for (var entry : change(random).entrySet()) {
-                    var field = entry.getKey();
-                    try (var update = connection.prepareStatement("update customers set " + field + " = ?" + (field.equals("address") ? "::jsonb" : "")
-                            + " where id = ?::bigint")) {
-                        update.setString(1, text(entry.getValue()));
-                        update.setString(2, id);
-                        update.executeUpdate();
-                    }
-                    edits.add(new Edit(true, id, field, TwoSides.value(now.get(field)), entry.getValue()));
+    private void update(Connection connection, Doings doings, Random random, String id, int times) throws SQLException {
+        var before = read(connection, id);
+        var now = before;
+        for (int i = 0; now != null && i < times; i++) {
+            for (var entry : change(random).entrySet()) {
+                var field = entry.getKey();
+                try (var update = connection.prepareStatement("update customers set " + field + " = ?" + (field.equals("address") ? "::jsonb" : "")
+                        + " where id = ?::bigint")) {
+                    update.setString(1, text(entry.getValue()));
+                    update.setString(2, id);
+                    update.executeUpdate();
                 }
-                now = read(connection, id);
+                doings.edits.add(new Edit(true, id, field, TwoSides.value(now.get(field)), entry.getValue()));
             }
-            if (now != null && !now.without("updated_at").equals(before.without("updated_at"))) {
-                rowChanges.incrementAndGet();
-            }
-        } catch (SQLException e) {
-            throw new IllegalStateException(e);
+            doings.updated++;
+            now = read(connection, id);
+        }
+        if (now != null && !now.without("updated_at").equals(before.without("updated_at"))) {
+            doings.changed++;
         }
     }
 
@@ -222,9 +317,7 @@ final class Editors implements AutoCloseable {
         var ids = dashboard.customers().stream().map(customer -> customer.get("id").asText()).toList();
         int what = random.nextInt(100);
         if (ids.size() < 2 || ids.size() < population && what < 6 || ids.size() < 2 * population && what < 2) {
-            var record = new LinkedHashMap<String, JsonNode>();
-            TwoSides.FIELDS.forEach(field -> record.put(field, value(random, field)));
-            dashboard.createCustomer(form(record));
+            createCustomer(random);
             return;
         }
         var id = pick(random, ids);
@@ -232,8 +325,10 @@ final class Editors implements AutoCloseable {
             if (what < 10 && ids.size() > population / 2) {
                 dashboard.deleteCustomer(id);
                 deletedCustomers.add(id);
+                deletes.incrementAndGet();
             } else {
                 dashboard.updateCustomer(id, form(change(random)));
+                updates.incrementAndGet();
             }
         } catch (IllegalArgumentException e) {
             if (!dashboard.customer(id).path("deleted").asBoolean()) {
@@ -242,8 +337,15 @@ final class Editors implements AutoCloseable {
         }
     }
 
+    private void createCustomer(Random random) {
+        var record = new LinkedHashMap<String, JsonNode>();
+        TwoSides.FIELDS.forEach(field -> record.put(field, value(random, field)));
+        sides.stripe().dashboard().createCustomer(form(record));
+        creates.incrementAndGet();
+    }
+
     private static Map<String, Object> form(Map<String, JsonNode> record) {
-        return TwoSides.JSON.convertValue(record, new com.fasterxml.jackson.core.type.TypeReference<>() { });
+        return TwoSides.JSON.convertValue(record, new TypeReference<>() { });
     }
 
     // What they write.
@@ -287,25 +389,21 @@ final class Editors implements AutoCloseable {
     }
 
     /**
-     * The values that are lost: nobody who saw one replaced it, no conflict that is on record overruled it, it is not there, and its record
-     * is. To be called once all is quiet.
+     * The values that are lost: nobody who saw one replaced it or deleted its record, no conflict that is on record overruled it, and it is
+     * not there. To be called once all is quiet.
      */
     List<String> lost() throws Exception {
         var all = new ArrayList<>(edits);
-        sides.dashboardEdits((id, field, seen, value) -> all.add(new Edit(false, id, field, seen, value)));
-        var rows = sides.rows();
-        var customers = new HashSet<String>();
-        sides.stripe().dashboard().customers().forEach(customer -> customers.add(customer.get("id").asText()));
+        sides.dashboardEdits(deletedCustomers, (id, field, seen, value) -> all.add(new Edit(false, id, field, seen, value)));
         var accounted = new HashSet<String>();
         all.forEach(edit -> accounted.add(edit.field + edit.seen));
-        rows.values().forEach(row -> TwoSides.FIELDS.forEach(field -> accounted.add(field + TwoSides.value(row.get(field)))));
+        sides.rows().values().forEach(row -> TwoSides.FIELDS.forEach(field -> accounted.add(field + TwoSides.value(row.get(field)))));
         for (var loser : sides.column("select jsonb_build_object('field', field, 'value', case winner when 'hub' then remote else local end)"
                 + " from sync.conflict")) {
             var conflict = TwoSides.json(loser);
             accounted.add(conflict.get("field").asText() + TwoSides.value(conflict.get("value")));
         }
         return all.stream()
-                .filter(edit -> edit.inPostgres ? rows.containsKey(edit.id) : customers.contains(edit.id))
                 .filter(edit -> !edit.value.isNull() && !accounted.contains(edit.field + edit.value))
                 .map(Edit::toString).toList();
     }

@@ -9,28 +9,33 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.NullNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.bactrian.sandbox.Ports;
-import io.bactrian.sandbox.SandboxKafka;
+import io.bactrian.sandbox.SandboxPostgres;
 import io.bactrian.sandbox.Temporary;
 import io.bactrian.sandbox.stripe.ApiCall;
 import io.bactrian.sandbox.stripe.Fault;
 import io.bactrian.sandbox.stripe.StripeSimulator;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.net.ConnectException;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.function.Consumer;
 import java.util.stream.Collectors;
+import org.postgresql.ds.PGSimpleDataSource;
 
 /** A Postgres and a Stripe that outlive the application between them, which is a process of its own and may be killed. */
 final class TwoSides implements AutoCloseable {
@@ -38,31 +43,43 @@ final class TwoSides implements AutoCloseable {
     static final List<String> FIELDS = List.of("name", "email", "phone", "description", "address");
     static final ObjectMapper JSON = new ObjectMapper();
 
+    private static final String OURS = "two sides";
     private static final HttpClient HTTP = HttpClient.newHttpClient();
     private static final Duration PATIENCE = Duration.ofMinutes(2);
     private static final Duration QUIET = Duration.ofSeconds(10);
 
     private final Path directory = Temporary.directory("two-sides");
-    private final TestServices.Database database = TestServices.database();
-    private final SandboxKafka kafka = SandboxKafka.startTemporary();
+    private final SandboxPostgres postgres = SandboxPostgres.startTemporary();
+    private final PGSimpleDataSource hub = hub();
+    private final BrokerProcess kafka = new BrokerProcess(directory, Ports.free());
     private final int httpPort = Ports.free();
     private final int managementPort = Ports.free();
     private final StripeSimulator stripe = StripeSimulator.start(
             StripeSimulator.Options.inMemory().withWebhookUrl("http://127.0.0.1:" + httpPort + "/webhooks/stripe"));
-    private final UnderWay underWay = new UnderWay(database.dataSource(), kafka.bootstrap(), stripe::webhooksIdle);
+    private final UnderWay underWay = new UnderWay(hub, kafka.bootstrap(), stripe::webhooksIdle);
     private ChildProcess application;
 
     /** Starts the two sides, and Kafka. */
     TwoSides() throws IOException {
         ChildProcess.copyTo(directory, "application.properties", "sql", "routes");
+        Migrations.run(hub);
+    }
+
+    private PGSimpleDataSource hub() {
+        var dataSource = new PGSimpleDataSource();
+        dataSource.setUrl(postgres.jdbcUrl());
+        dataSource.setUser(SandboxPostgres.NAME);
+        dataSource.setPassword(SandboxPostgres.NAME);
+        dataSource.setApplicationName(OURS);
+        return dataSource;
     }
 
     /** Starts the application. Leases and time-outs are short, so that what a killed one held is soon free. */
     void startApplication() throws IOException {
         application = ChildProcess.application(directory, Map.ofEntries(
-                Map.entry("POSTGRES_URL", database.jdbcUrl()),
-                Map.entry("POSTGRES_USERNAME", database.username()),
-                Map.entry("POSTGRES_PASSWORD", database.password()),
+                Map.entry("POSTGRES_URL", postgres.jdbcUrl()),
+                Map.entry("POSTGRES_USERNAME", SandboxPostgres.NAME),
+                Map.entry("POSTGRES_PASSWORD", SandboxPostgres.NAME),
                 Map.entry("KAFKA_BROKERS", kafka.bootstrap()),
                 Map.entry("KAFKA_SESSION_TIMEOUT", "2500"),
                 Map.entry("KAFKA_HEARTBEAT_INTERVAL", "500"),
@@ -94,9 +111,14 @@ final class TwoSides implements AutoCloseable {
 
     /** Waits until the application does its work. */
     void awaitReady() {
-        await().atMost(PATIENCE).failFast(() -> assertTrue(application.isAlive(), application::errors))
-                .ignoreException(ConnectException.class)
-                .until(() -> ChildProcess.get(managementPort, "/observe/health/ready").statusCode() == 200);
+        assertTrue(becomesReady(), application::errors);
+    }
+
+    /** Waits until the application does its work, or ends. Says whether it does its work. */
+    boolean becomesReady() {
+        await().atMost(PATIENCE).ignoreExceptionsInstanceOf(IOException.class)
+                .until(() -> !application.isAlive() || ChildProcess.get(managementPort, "/observe/health/ready").statusCode() == 200);
+        return application.isAlive();
     }
 
     /** Kills the application, as kill -9 does. */
@@ -109,12 +131,30 @@ final class TwoSides implements AutoCloseable {
     }
 
     Connection connect() throws SQLException {
-        return database.dataSource().getConnection();
+        return hub.getConnection();
+    }
+
+    /** Whether that is how a statement fails while Postgres crashes, is away or starts. */
+    static boolean isAway(SQLException e) {
+        return e.getSQLState() != null && (e.getSQLState().startsWith("08") || e.getSQLState().startsWith("57P"));
+    }
+
+    SandboxPostgres postgres() {
+        return postgres;
+    }
+
+    BrokerProcess kafka() {
+        return kafka;
     }
 
     /** How many rows there are in a table, of those that a condition leaves. */
     long count(String tableAndCondition) throws SQLException {
         return Long.parseLong(column("select count(*) from " + tableAndCondition).get(0));
+    }
+
+    /** How many connections the application has to Postgres. */
+    long connections() throws SQLException {
+        return count("pg_stat_activity where usename = '" + SandboxPostgres.NAME + "' and application_name <> '" + OURS + "'");
     }
 
     /** The writes that Stripe carried out so far. */
@@ -131,6 +171,7 @@ final class TwoSides implements AutoCloseable {
     void assertEqualAndQuiet(Editors editors) throws Exception {
         stripe.faults().clear();
         underWay.awaitNothing();
+        assertEquals(List.of(), unseenEvents());
         assertEquals(List.of(), differences());
         assertEquals(List.of(), column("select to_json(f)::text from sync.failure f"));
         assertEquals(List.of(), editors.revenants());
@@ -201,19 +242,65 @@ final class TwoSides implements AutoCloseable {
         void take(String id, String field, JsonNode seen, JsonNode value);
     }
 
-    /** Tells every edit that was made in Stripe's dashboard, as Stripe's own events have it. */
-    void dashboardEdits(FieldEdit each) throws IOException, InterruptedException {
+    /**
+     * Tells every edit that was made in Stripe's dashboard, as Stripe's own events have it.
+     *
+     * @param deleted the customers that were deleted there, which is told as edits that leave nothing
+     */
+    void dashboardEdits(Set<String> deleted, FieldEdit each) throws IOException, InterruptedException {
+        stripeEvents(event -> {
+            var data = (ObjectNode) event.get("data");
+            var id = data.at("/object/id").asText();
+            if (event.get("type").asText().endsWith(".deleted")) {
+                if (deleted.contains(id)) {
+                    FIELDS.forEach(field -> each.take(id, field, value(data.at("/object/" + field)), NullNode.instance));
+                }
+            } else if (event.at("/request/idempotency_key").isNull()) {
+                dashboardEdit(data, each);
+            }
+        });
+    }
+
+    /** The events of Stripe that never arrived. */
+    private List<String> unseenEvents() throws Exception {
+        var unseen = new ArrayList<String>();
+        var seen = new HashSet<>(column("select event_id from sync.event"));
+        stripeEvents(event -> {
+            if (!seen.contains(event.get("id").asText())) {
+                unseen.add(event.toString());
+            }
+        });
+        return unseen;
+    }
+
+    private void stripeEvents(Consumer<JsonNode> each) throws IOException, InterruptedException {
         var after = "";
         JsonNode page;
         do {
             page = stripeList("/v1/events?limit=100" + after);
             for (var event : page.get("data")) {
                 after = "&starting_after=" + event.get("id").asText();
-                if (event.at("/request/idempotency_key").isNull() && !event.get("type").asText().endsWith(".deleted")) {
-                    dashboardEdit((ObjectNode) event.get("data"), each);
-                }
+                each.accept(event);
             }
         } while (page.get("has_more").asBoolean());
+    }
+
+    /** Writes down what there is to know after a failure: tables, Stripe's events and calls, what the application said. */
+    void keepEvidence(Path where) throws Exception {
+        Files.createDirectories(where);
+        for (var table : List.of("customers", "sync.link", "sync.event", "sync.failure", "sync.conflict", "sync.outbox", "sync.tombstone")) {
+            Files.write(where.resolve(table + ".jsonl"), column("select to_json(t) from " + table + " t"));
+        }
+        var events = new ArrayList<String>();
+        stripeEvents(event -> events.add(event.toString()));
+        Files.write(where.resolve("stripe-events.jsonl"), events);
+        Files.write(where.resolve("stripe-customers.jsonl"), stripe.dashboard().customers().stream().map(JsonNode::toString).toList());
+        Files.write(where.resolve("stripe-calls.txt"), stripe.apiCalls().stream().map(ApiCall::toString).toList());
+        try (var said = Files.list(directory)) {
+            for (var file : said.filter(file -> file.toString().endsWith(".txt")).toList()) {
+                Files.copy(file, where.resolve(file.getFileName()), StandardCopyOption.REPLACE_EXISTING);
+            }
+        }
     }
 
     private static void dashboardEdit(ObjectNode data, FieldEdit each) {
@@ -274,6 +361,7 @@ final class TwoSides implements AutoCloseable {
         underWay.close();
         stripe.close();
         kafka.close();
+        postgres.close();
         Temporary.delete(directory);
     }
 }

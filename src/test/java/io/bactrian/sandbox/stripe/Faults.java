@@ -17,6 +17,7 @@ public final class Faults {
     private static final class Knob {
         private double probability;
         private int next;
+        private long struck;
     }
 
     private final Map<Fault, Knob> knobs = new EnumMap<>(Fault.class);
@@ -29,6 +30,7 @@ public final class Faults {
     private int requestsPerSecond;
     private int webhookDelayMinMs;
     private int webhookDelayMaxMs;
+    private long webhooksDelayed;
     private long second;
     private int inSecond;
 
@@ -39,7 +41,9 @@ public final class Faults {
     /** Ends all faults and takes a new seed. */
     public synchronized Faults clear() {
         for (var fault : Fault.values()) {
-            knobs.put(fault, new Knob());
+            var knob = knobs.computeIfAbsent(fault, none -> new Knob());
+            knob.probability = 0;
+            knob.next = 0;
         }
         method = null;
         path = null;
@@ -115,9 +119,16 @@ public final class Faults {
         var knob = knobs.get(fault);
         if (knob.next > 0) {
             knob.next--;
-            return true;
+        } else if (!(knob.probability > 0 && random.nextDouble() < knob.probability)) {
+            return false;
         }
-        return knob.probability > 0 && random.nextDouble() < knob.probability;
+        knob.struck++;
+        return true;
+    }
+
+    /** How often a fault has happened so far. */
+    public synchronized long struck(Fault fault) {
+        return knobs.get(fault).struck;
     }
 
     /** Whether this call is beyond the limit of its second. */
@@ -139,7 +150,16 @@ public final class Faults {
 
     /** How long to hold back a webhook, in milliseconds. */
     synchronized int webhookDelay() {
-        return webhookDelayMinMs + below(webhookDelayMaxMs - webhookDelayMinMs);
+        int delay = webhookDelayMinMs + below(webhookDelayMaxMs - webhookDelayMinMs);
+        if (delay > 0) {
+            webhooksDelayed++;
+        }
+        return delay;
+    }
+
+    /** How many webhooks were held back so far, besides those that were shuffled. */
+    public synchronized long webhooksDelayed() {
+        return webhooksDelayed;
     }
 
     /** A random number from 0 to {@code bound}. */
