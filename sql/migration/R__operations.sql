@@ -173,12 +173,15 @@ create or replace function sync.beat(p_instance text) returns void language sql 
   delete from sync.instance where seen_at < clock_timestamp() - interval '1 day';
 $$;
 
--- Gives one instance at a time a job that is done for all, for so long. Says whether it has it.
+-- Gives one instance at a time a job that is done for all, for so long; sooner to another one when its holder has missed
+-- five seconds of beats, in the eyes of one who has not missed any. Says whether it has it.
 create or replace function sync.take_job(p_name text, p_instance text, p_lease interval) returns boolean language plpgsql as $$
 begin
   insert into sync.job as j (name, instance, leased_until) values (p_name, p_instance, clock_timestamp() + p_lease)
   on conflict (name) do update set instance = excluded.instance, leased_until = excluded.leased_until
-   where j.instance = p_instance or j.leased_until is null or j.leased_until < clock_timestamp();
+   where j.instance = p_instance or j.leased_until is null or j.leased_until < clock_timestamp()
+      or exists (select from sync.instance me where me.id = p_instance and me.steady_since < clock_timestamp() - interval '5 seconds')
+         and not exists (select from sync.instance i where i.id = j.instance and i.seen_at > clock_timestamp() - interval '5 seconds');
   return found;
 end $$;
 

@@ -2,6 +2,7 @@ package io.bactrian;
 
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import org.apache.camel.CamelContext;
@@ -29,15 +30,22 @@ record Settings(
         int managementPort,
         Map<String, String> defaults) {
 
+    private static final List<String> INBOUND = List.of("webhook", "poll", "both");
+
     /**
      * Reads and checks them.
      *
      * @throws StartUpException naming the setting that is missing or wrong
      */
     static Settings of(CamelContext camel) {
+        var inbound = text(camel, "stripe.inbound");
+        if (!INBOUND.contains(inbound)) {
+            throw new StartUpException("stripe.inbound is '" + inbound + "': it must be webhook, poll or both");
+        }
         Arrays.stream(text(camel, "settings.required").split(","))
                 .map(String::strip)
                 .filter(name -> !name.isEmpty() && text(camel, name).isEmpty())
+                .filter(name -> !(name.equals("stripe.webhook-secret") && inbound.equals("poll")))
                 .findFirst()
                 .ifPresent(name -> {
                     throw new StartUpException(name + " is not set: set it in application.properties, or " + environmentName(name)

@@ -39,6 +39,7 @@ class BadSettingsTest {
             POSTGRES_URL      | postgresql://localhost/hub   | postgres.url is not an address of a Postgres database: it must look like jdbc:postgresql://host:5432/database
             POSTGRES_POOL_SIZE| many                         | application.properties: camel.beans.dataSource.maximumPoolSize cannot be set: For input string: "many"
             KAFKA_BROKERS     | localhost                    | kafka.brokers or another setting of Kafka is wrong: Invalid url in bootstrap.servers: localhost
+            STRIPE_INBOUND    | push                         | stripe.inbound is 'push': it must be webhook, poll or both
             HTTP_PORT         | 80800                        | http.port is '80800': it must be a port, a number from 0 (any free one) to 65535
             """)
     void names_the_setting_that_is_missing_or_malformed(String name, String value, String expected) throws Exception {

@@ -1,0 +1,46 @@
+-- Asking a system for events whose webhooks may have been lost: who asks, and from where on.
+-- Repeatable: every statement replaces what is there.
+
+-- Gives one instance at a time the next look at a system's events. No row: another one looks, or the system does not
+-- answer at present.
+--
+-- reached: up to when the events are known, in seconds since the epoch by the system's clock; null at first.
+-- since: when to list from: some time before that, because events show late, and several share a second. Never before the
+-- first look of all: what is older is for a reconcile.
+create or replace function sync.begin_poll(p_system text, p_instance text, p_lease interval, p_overlap interval)
+returns table (since bigint, reached bigint) language plpgsql as $$
+declare
+  v_position jsonb;
+begin
+  if exists (select from sync.system s where s.name = p_system and s.open_since is not null)
+     or not sync.take_job('poll-' || p_system, p_instance, p_lease) then
+    return;
+  end if;
+  v_position := (select j.position from sync.job j where j.name = 'poll-' || p_system);
+  reached := (v_position ->> 'reached')::bigint;
+  since := coalesce(greatest(reached - ceil(extract(epoch from p_overlap))::bigint, (v_position ->> 'first')::bigint),
+                    floor(extract(epoch from clock_timestamp())));
+  return next;
+end $$;
+
+-- The ids, of a JSON array of them, that are not in the ledger, as such an array.
+create or replace function sync.unknown_events(p_system text, p_ids text) returns text language sql stable as $$
+  select coalesce(jsonb_agg(i.id), '[]')::text
+    from jsonb_array_elements_text(p_ids::jsonb) i (id)
+   where not exists (select from sync.event e where e.system = p_system and e.event_id = i.id);
+$$;
+
+-- Takes note that all events up to then are applied (p_reached null: nothing new), and goes on being the one who looks.
+-- False: another instance has taken over.
+create or replace function sync.advance_poll(p_system text, p_instance text, p_lease interval, p_reached bigint)
+returns boolean language plpgsql as $$
+begin
+  if not sync.take_job('poll-' || p_system, p_instance, p_lease) then
+    return false;
+  end if;
+  update sync.job j
+     set position = jsonb_build_object('first', coalesce((j.position -> 'first')::bigint, p_reached),
+                                       'reached', greatest((j.position -> 'reached')::bigint, p_reached))
+   where j.name = 'poll-' || p_system and p_reached is not null;
+  return true;
+end $$;

@@ -1,0 +1,7 @@
+-- Takes the next look at a system's events, if no other instance does. Safe to repeat.
+select since, reached
+  from sync.begin_poll(
+         p_system   => :#${variable.system},
+         p_instance => :#${properties:instance.id},
+         p_lease    => '1 minute',
+         p_overlap  => :#${properties:stripe.poll-overlap}::interval)

@@ -1,0 +1,197 @@
+package io.bactrian.routes;
+
+import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+
+import io.bactrian.TestApplication;
+import io.bactrian.TestServices;
+import io.bactrian.sandbox.SandboxKafka;
+import io.bactrian.sandbox.stripe.ApiCall;
+import io.bactrian.sandbox.stripe.Fault;
+import io.bactrian.sandbox.stripe.StripeSimulator;
+import io.bactrian.sync.Sql;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import org.awaitility.core.ConditionFactory;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** Events that no webhook told of, found in Stripe's list of events. */
+class EventsPollTest {
+
+    private final TestServices.Database database = TestServices.database();
+    private SandboxKafka kafka;
+    private StripeSimulator stripe;
+    private TestApplication application;
+
+    @BeforeEach
+    void startServers() throws Exception {
+        kafka = SandboxKafka.startTemporary();
+        stripe = StripeSimulator.start(StripeSimulator.Options.inMemory());
+    }
+
+    @AfterEach
+    void stop() throws Exception {
+        try (var lastKafka = kafka; var lastStripe = stripe) {
+            stopApplication();
+        }
+    }
+
+    private void startApplication(String inbound) throws Exception {
+        application = TestApplication.builder().postgres(database.jdbcUrl()).kafka(kafka)
+                .with("stripe.api-base", stripe.baseUrl().toString())
+                .with("stripe.inbound", inbound)
+                .with("stripe.webhook-secret", inbound.equals("poll") ? "" : "whsec_sandbox")
+                .with("stripe.poll-interval", "200")
+                .with("postgres.pool-size", "5")
+                .with("kafka.consumers", "1")
+                .start();
+        eventually().until(() -> text("select max(position ->> 'reached') from sync.job where name = 'poll-stripe'") != null);
+    }
+
+    private void stopApplication() {
+        if (application != null) {
+            application.close();
+            application = null;
+        }
+    }
+
+    @Test
+    void creates_edits_and_deletes_arrive_by_poll_alone() throws Exception {
+        startApplication("poll");
+        var kept = create("Ada");
+        var gone = create("Bob");
+        eventually().until(() -> count("customers") == 2);
+        stripe.dashboard().updateCustomer(kept, Map.of("name", "Ada King", "phone", "+44"));
+        stripe.dashboard().deleteCustomer(gone);
+        eventually().until(() -> texts("select name || phone from customers"), List.of("Ada King+44")::equals);
+
+        var id = text("insert into customers (name) values ('Cy') returning id");
+        eventually().until(() -> externalId(id) != null);
+        stripe.dashboard().updateCustomer(externalId(id), Map.of("name", "Cyrus"));
+        eventually().until(() -> count("customers where name = 'Cyrus'") == 1);
+        assertEquals(2, stripe.dashboard().customers().size());
+        assertEquals(2, count("customers"));
+    }
+
+    @Test
+    void what_happened_while_it_was_down_is_caught_up_with_page_by_page_and_in_order() throws Exception {
+        startApplication("both");
+        var edited = create("Ada");
+        var gone = create("Bob");
+        eventually().until(() -> count("customers") == 2);
+        stopApplication();
+
+        for (int i = 1; i <= 240; i++) {
+            stripe.dashboard().updateCustomer(edited, Map.of("name", "Ada " + i));
+        }
+        stripe.dashboard().deleteCustomer(gone);
+        for (int i = 0; i < 20; i++) {
+            create("new " + i);
+        }
+        stripe.clearApiCalls();
+        startApplication("both");
+        eventually().until(() -> count("customers") == 21);
+        assertEquals("Ada 240", text("select name from customers where name like 'Ada%'"));
+        // In order: each followed on the one before, and the object needed not be read.
+        assertEquals(0, stripe.apiCalls().stream().filter(call -> call.path().equals("/v1/customers/" + edited)).count());
+        assertEquals(0, count("sync.event where outcome = 'deferred'"));
+    }
+
+    @Test
+    void lost_webhooks_are_made_up_for_and_none_is_applied_twice() throws Exception {
+        startApplication("both");
+        stripe.webhookUrl(application.url("/webhooks/stripe").toString());
+        stripe.faults().seed(1).probability(Fault.WEBHOOK_LOST, 0.5).webhookDelay(0, 300);
+        for (int i = 0; i < 20; i++) {
+            var id = create("first");
+            stripe.dashboard().updateCustomer(id, Map.of("name", "second"));
+        }
+        eventually().until(() -> stripe.webhooksIdle() && count("customers where name = 'second'") == 20);
+        assertEquals(20, count("customers"));
+        assertEquals(40, count("sync.event"));
+        assertEquals(List.of(), texts("select reason from sync.failure"));
+    }
+
+    @Test
+    void what_happened_before_the_first_start_is_not_taken_for_news() throws Exception {
+        create("long ago");
+        await().pollDelay(Duration.ofMillis(1100)).until(() -> true);
+        startApplication("poll");
+        create("new");
+        eventually().until(() -> count("customers") == 1);
+        assertEquals("new", text("select name from customers"));
+    }
+
+    @Test
+    void events_of_no_interest_are_neither_stored_nor_waited_for() throws Exception {
+        startApplication("poll");
+        application.camel().getRouteController().stopRoute("stripe-customers-inbound");
+        create("of no interest");
+        var before = Long.parseLong(reached());
+        eventually().until(() -> Long.parseLong(reached()) > before + 1);
+        assertEquals(0, count("sync.event"));
+    }
+
+    @Test
+    void a_row_that_somebody_has_locked_holds_up_no_other_event_and_is_not_forgotten() throws Exception {
+        startApplication("poll");
+        var locked = create("Ada");
+        eventually().until(() -> count("customers") == 1);
+        try (var somebody = Sql.open(database.dataSource())) {
+            somebody.connection().setAutoCommit(false);
+            somebody.run("select * from customers for update");
+            stripe.dashboard().updateCustomer(locked, Map.of("name", "Ada King"));
+            create("Bob");
+            eventually().until(() -> count("customers where name = 'Bob'") == 1);
+            assertEquals(0, count("customers where name = 'Ada King'"));
+        }
+        eventually().until(() -> count("customers where name = 'Ada King'") == 1);
+    }
+
+    @Test
+    void nothing_is_listed_when_only_webhooks_are_wanted() throws Exception {
+        application = TestApplication.builder().postgres(database.jdbcUrl()).kafka(kafka)
+                .with("stripe.api-base", stripe.baseUrl().toString())
+                .with("stripe.poll-interval", "10")
+                .start();
+        var id = text("insert into customers (name) values ('Ada') returning id");
+        eventually().until(() -> externalId(id) != null);
+        assertEquals(List.of("POST"), stripe.apiCalls().stream().map(ApiCall::method).toList());
+        assertNull(reached());
+    }
+
+    private String create(String name) {
+        return stripe.dashboard().createCustomer(Map.of("name", name)).get("id").asText();
+    }
+
+    private String reached() throws SQLException {
+        return text("select max(position ->> 'reached') from sync.job where name = 'poll-stripe'");
+    }
+
+    private String externalId(String id) throws SQLException {
+        return text("select max(external_id) from sync.link where record_id = '" + id + "'");
+    }
+
+    private static ConditionFactory eventually() {
+        return await().atMost(Duration.ofMinutes(1)).pollInterval(Duration.ofMillis(20));
+    }
+
+    private long count(String tableAndCondition) throws SQLException {
+        return Long.parseLong(text("select count(*) from " + tableAndCondition));
+    }
+
+    private String text(String query) throws SQLException {
+        return texts(query).get(0);
+    }
+
+    private List<String> texts(String query) throws SQLException {
+        try (var sql = Sql.open(database.dataSource())) {
+            return sql.texts(query);
+        }
+    }
+}
