@@ -160,7 +160,7 @@ end $$;
 -- workers read the row itself.
 create or replace function sync.outbox_claim(
   p_instance text, p_lease interval, p_round integer, p_max_rows integer, p_max_bytes bigint)
-returns table (id bigint, entity text, record_id text, op text, origin text, target text, envelope text)
+returns table (id bigint, entity text, record_id text, op text, origin text, target text, changed_ms bigint, envelope text)
 language plpgsql as $$
 declare
   v_now   timestamptz := clock_timestamp();
@@ -176,7 +176,7 @@ begin
   v_again := v_drain.awake_until > v_now or v_drain.awake_until > v_now - interval '1 second' and sync.capturing();
 
   return query
-  select o.id, o.entity, o.record_id, o.op, o.origin, o.target,
+  select o.id, o.entity, o.record_id, o.op, o.origin, o.target, (extract(epoch from o.changed_at) * 1000)::bigint,
          concat('{"before":', coalesce(o.before, 'null'), ',"after":', coalesce(o.after, 'null'),
                 ',"op":"', o.op, '","source":{"connector":"bactrian","schema":', coalesce(to_json(e.schema), 'null'), ',"table":', to_json(o.entity),
                 ',"origin":', to_json(o.origin), ',"txId":', o.tx_id, ',"ts_ms":', (extract(epoch from o.changed_at) * 1000)::bigint,

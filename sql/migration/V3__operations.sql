@@ -88,3 +88,4 @@ drop function if exists sync.settle(text, text, text, bigint, text, jsonb, times
 drop function if exists sync.fail(text, text, text, bigint, boolean, boolean, text, text, text, numeric);
 drop function if exists sync.record_failure(text, text, text, text, boolean, text, text, text, numeric);
 drop function if exists sync.retry_due();
+drop function if exists sync.outbox_claim(text, interval, integer, integer, bigint);

@@ -21,7 +21,7 @@ public final class ChangeMessages {
 
     /**
      * Makes one message per row of {@code sync.outbox_claim}: its body the envelope, its key the record's id, its headers entity, op, origin
-     * and target. Creates the topic of a table that has been tracked since the start. Sets the variables {@code changes} to the number of
+     * and target, and changed_at, in milliseconds since the epoch, unless it only asks for another look. Creates the topic of a table that has been tracked since the start. Sets the variables {@code changes} to the number of
      * messages, and {@code acknowledged} to the ids, spelled as a Postgres array, for when Kafka has them.
      *
      * @param rows what {@code sync.outbox_claim} returned; a row without id is no change
@@ -45,6 +45,9 @@ public final class ChangeMessages {
             message.setHeader("origin", row.get("origin"));
             if (!"".equals(row.get("target"))) {
                 message.setHeader("target", row.get("target"));
+            }
+            if (!"r".equals(row.get("op"))) {
+                message.setHeader("changed_at", row.get("changed_ms").toString());
             }
             messages.add(message);
         }

@@ -1,5 +1,7 @@
 package io.bactrian;
 
+import io.bactrian.watch.Meters;
+import io.bactrian.watch.Watch;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.file.Files;
@@ -57,6 +59,8 @@ final class StartUp extends MainListenerSupport implements StartupListener, Orde
 
     @Override
     public void afterConfigure(BaseMainSupport main) {
+        // Camel looks for them itself, but before it makes the beans of application.properties.
+        main.getCamelContext().getRegistry().findByType(Meters.class).forEach(main.getCamelContext().getManagementStrategy()::addEventNotifier);
         try {
             main.getCamelContext().addStartupListener(this);
         } catch (Exception e) {
@@ -71,6 +75,7 @@ final class StartUp extends MainListenerSupport implements StartupListener, Orde
         // Ours says more, and does not call the process dead while it waits.
         health.getCheck("context").ifPresent(health::unregister);
         health.register(readiness);
+        camel.getRegistry().findByType(Watch.class).forEach(watch -> watch.checks().forEach(health::register));
         http.guard(camel, readiness);
         if (!waitForServers(camel)) {
             throw new VetoCamelContextStartException("told to end while waiting", camel, false);

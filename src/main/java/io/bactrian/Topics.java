@@ -66,7 +66,8 @@ public final class Topics implements CamelContextAware {
         }
     }
 
-    private Admin admin() {
+    /** A client for the brokers, as the settings of Camel's kafka component say; the caller closes it. */
+    public Admin admin() {
         return Admin.create(settings());
     }
 

@@ -1,0 +1,19 @@
+package io.bactrian.watch;
+
+/**
+ * How far a group of consumers is behind in one partition.
+ *
+ * @param group its name, {@code bactrian.<system>.<entity>} for those of the template {@code outbound}
+ * @param next the offset of the next message that it has not done
+ * @param messages how many it has not done
+ */
+public record Lag(String group, String topic, int partition, long next, long messages) {
+
+    /** What waits in that partition. */
+    Work work() {
+        var names = group.split("\\.", 3);
+        var system = names.length == 3 ? names[1] : group;
+        var entity = names.length == 3 ? names[2] : "";
+        return new Work("messages", system, entity, topic + " " + partition + "/" + next);
+    }
+}

@@ -1,0 +1,94 @@
+package io.bactrian.watch;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.bactrian.stripe.StripeApiException;
+import io.micrometer.core.instrument.Meter;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.Tags;
+import io.micrometer.core.instrument.config.MeterFilter;
+import io.micrometer.core.instrument.distribution.DistributionStatisticConfig;
+import java.time.Duration;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.apache.camel.Exchange;
+import org.apache.camel.spi.CamelEvent;
+import org.apache.camel.spi.CamelEvent.ExchangeSentEvent;
+import org.apache.camel.support.EventNotifierSupport;
+
+/**
+ * How long things take: {@code bactrian.call} (a call to another system), {@code bactrian.change.latency} (from the commit of a change to
+ * the end of its write to another system) and {@code bactrian.event.latency} (from another system's event to the commit of its row).
+ */
+public final class Meters extends EventNotifierSupport {
+
+    /** Where the buckets of the histograms end. */
+    private static final double[] BUCKETS = Stream.of("PT0.05S", "PT0.1S", "PT0.25S", "PT0.5S", "PT1S", "PT2S", "PT5S", "PT15S", "PT1M", "PT5M")
+            .mapToDouble(text -> Duration.parse(text).toNanos()).toArray();
+    /** Schemes of what is no other system. */
+    private static final Set<String> OURS = Set.of("sql", "kafka", "pgevent");
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    private MeterRegistry registry;
+
+    @Override
+    protected void doStart() throws Exception {
+        super.doStart();
+        registry = getCamelContext().getRegistry().findSingleByType(MeterRegistry.class);
+        registry.config().meterFilter(new MeterFilter() {
+            @Override
+            public DistributionStatisticConfig configure(Meter.Id id, DistributionStatisticConfig config) {
+                return id.getType() == Meter.Type.TIMER && id.getName().startsWith("bactrian.")
+                        ? DistributionStatisticConfig.builder().serviceLevelObjectives(BUCKETS).build().merge(config) : config;
+            }
+        });
+    }
+
+    @Override
+    public boolean isEnabled(CamelEvent event) {
+        return event instanceof ExchangeSentEvent sent && sent.getEndpoint().isRemote()
+                && !OURS.contains(sent.getEndpoint().getEndpointUri().split(":", 2)[0])
+                && sent.getExchange().getVariable("system") != null;
+    }
+
+    /** Something was sent to another system, and has been answered or not. */
+    @Override
+    public void notify(CamelEvent event) {
+        var sent = (ExchangeSentEvent) event;
+        registry.timer("bactrian.call", tags(sent.getExchange()).and("outcome", outcome(sent.getExchange().getException())))
+                .record(sent.getTimeTaken(), TimeUnit.MILLISECONDS);
+    }
+
+    /** {@code ok}, {@code transient}, {@code permanent} or {@code fatal}. */
+    private static String outcome(Throwable exception) {
+        for (var cause = exception; cause != null; cause = cause.getCause()) {
+            if (cause instanceof StripeApiException stripe) {
+                return stripe.getKind();
+            }
+        }
+        return exception == null ? "ok" : "transient";
+    }
+
+    /** A change has reached another system: the variables system, entity, and changed_at in milliseconds since the epoch, if it was one. */
+    public void settled(Exchange exchange) {
+        var changedAt = exchange.getVariable("changed_at", Long.class);
+        if (changedAt != null) {
+            record("bactrian.change.latency", tags(exchange), changedAt);
+        }
+    }
+
+    /** An event was taken: the variables system, entity, outcome, and event, whose at is the time by the system's clock, in seconds. */
+    public void applied(Exchange exchange) throws JsonProcessingException {
+        long at = JSON.readTree(exchange.getVariable("event", String.class)).path("at").asLong();
+        record("bactrian.event.latency", tags(exchange).and("outcome", exchange.getVariable("outcome", String.class)), at * 1000);
+    }
+
+    private void record(String name, Tags tags, long sinceMillis) {
+        registry.timer(name, tags).record(Math.max(0, System.currentTimeMillis() - sinceMillis), TimeUnit.MILLISECONDS);
+    }
+
+    private static Tags tags(Exchange exchange) {
+        return Tags.of("system", exchange.getVariable("system", String.class), "entity", exchange.getVariable("entity", "", String.class));
+    }
+}
