@@ -11,12 +11,13 @@ import org.apache.camel.component.platform.http.vertx.VertxPlatformHttpServerCon
 
 /**
  * The two HTTP servers: the public one, which routes attach to, and the one for health and metrics. Camel opens them; this makes it fail when
- * it cannot, and makes any port work.
+ * it cannot, makes any port work, and keeps slow clients out.
  *
  * @param publicUrl where the public server listens
  * @param managementUrl where the other one listens
+ * @param slowClients ends connections of both
  */
-record HttpServers(String publicUrl, String managementUrl, int publicPort) {
+record HttpServers(String publicUrl, String managementUrl, int publicPort, SlowClients slowClients) {
 
     /**
      * Finds the ports that the settings ask for, and tells Camel. To be called before Camel is configured.
@@ -34,8 +35,10 @@ record HttpServers(String publicUrl, String managementUrl, int publicPort) {
         var configuration = new VertxPlatformHttpServerConfiguration();
         configuration.setBindPort(publicPort);
         camel.getRegistry().bind("public-http", configuration);
+        var slowClients = new SlowClients(settings.httpPatience().toMillis());
+        camel.getRegistry().bind("vertx", slowClients.vertx(), null, "close");
         return new HttpServers(
-                url(settings.httpHost(), publicPort), url(settings.managementHost(), managementPort), publicPort);
+                url(settings.httpHost(), publicPort), url(settings.managementHost(), managementPort), publicPort, slowClients);
     }
 
     /**
@@ -48,8 +51,13 @@ record HttpServers(String publicUrl, String managementUrl, int publicPort) {
             if (((HttpServerImpl) server.getServer()).isClosed()) {
                 throw taken(server.getPort() == publicPort ? "http" : "management", server.getHost(), server.getPort());
             }
+            router(camel, server.getPort()).route().order(Integer.MIN_VALUE).handler(slowClients::note);
         }
-        readiness.guard(VertxPlatformHttpRouter.lookup(camel, VertxPlatformHttpRouter.getRouterNameFromPort(publicPort)));
+        readiness.guard(router(camel, publicPort));
+    }
+
+    private static VertxPlatformHttpRouter router(CamelContext camel, int port) {
+        return VertxPlatformHttpRouter.lookup(camel, VertxPlatformHttpRouter.getRouterNameFromPort(port));
     }
 
     private static int free(String server, String host, int port) {

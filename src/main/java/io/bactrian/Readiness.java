@@ -33,7 +33,7 @@ final class Readiness extends AbstractHealthCheck {
 
     /** Puts itself before all routes of that server. */
     void guard(VertxPlatformHttpRouter router) {
-        router.route().order(Integer.MIN_VALUE).handler(this::letPassWhenReady);
+        router.route().order(Integer.MIN_VALUE + 1).handler(this::letPassWhenReady);
     }
 
     private void letPassWhenReady(RoutingContext request) {

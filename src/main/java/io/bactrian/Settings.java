@@ -1,5 +1,6 @@
 package io.bactrian;
 
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.Properties;
@@ -13,6 +14,7 @@ import org.postgresql.Driver;
  * @param postgresUrl a valid address, {@code jdbc:postgresql://host:5432/database}
  * @param kafkaBrokers host:port, comma-separated
  * @param httpPort the public port, 0 for a free one
+ * @param httpPatience how long a client may take to send a request
  * @param managementPort the management port, 0 for a free one
  */
 record Settings(
@@ -22,6 +24,7 @@ record Settings(
         String kafkaBrokers,
         String httpHost,
         int httpPort,
+        Duration httpPatience,
         String managementHost,
         int managementPort,
         Map<String, String> defaults) {
@@ -47,6 +50,7 @@ record Settings(
                 text(camel, "kafka.brokers"),
                 text(camel, "http.host"),
                 port(camel, "http.port"),
+                seconds(camel, "http.patience"),
                 text(camel, "management.host"),
                 port(camel, "management.port"),
                 defaults(camel));
@@ -102,6 +106,14 @@ record Settings(
             // Said below, as for a number that is no port.
         }
         throw new StartUpException(name + " is '" + value + "': it must be a port, a number from 0 (any free one) to 65535");
+    }
+
+    private static Duration seconds(CamelContext camel, String name) {
+        var value = text(camel, name);
+        if (!value.matches("[1-9][0-9]{0,3}")) {
+            throw new StartUpException(name + " is '" + value + "': it must be a number of seconds, from 1 to 9999");
+        }
+        return Duration.ofSeconds(Long.parseLong(value));
     }
 
     private static String text(CamelContext camel, String name) {

@@ -1,0 +1,89 @@
+package io.bactrian;
+
+import io.vertx.core.Vertx;
+import io.vertx.core.http.HttpConnection;
+import io.vertx.core.http.HttpServer;
+import io.vertx.core.http.HttpServerOptions;
+import io.vertx.core.impl.VertxInternal;
+import io.vertx.ext.web.RoutingContext;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+
+/**
+ * Hangs up on HTTP clients that take too long: to begin a request, to send all of it, or to send another one. Vert.x itself only notices a
+ * connection without a single byte, and Camel has no setting even for that. How long an answer takes does not matter.
+ */
+final class SlowClients {
+
+    private final Map<HttpConnection, Client> clients = new ConcurrentHashMap<>();
+    private final long patienceMillis;
+
+    /** @param patienceMillis a client that sent no whole request for so long, and waits for no answer, is cut off within twice that time */
+    SlowClients(long patienceMillis) {
+        this.patienceMillis = patienceMillis;
+    }
+
+    /** What is known of a connection; used by its event loop only. */
+    private static final class Client {
+
+        private int awaitingAnswers;
+        private boolean idle = true;
+
+        private boolean isSlow() {
+            var slow = idle && awaitingAnswers == 0;
+            idle = true;
+            return slow;
+        }
+    }
+
+    /**
+     * Vert.x as Camel is to use it: each HTTP server that it makes watches its clients. HTTP/2 without TLS is left out: no sender of webhooks
+     * asks for it, and its streams would need a watch of their own.
+     */
+    Vertx vertx() {
+        var vertx = Vertx.vertx();
+        return (Vertx) Proxy.newProxyInstance(SlowClients.class.getClassLoader(), new Class<?>[] {VertxInternal.class}, (proxy, method, arguments) -> {
+            try {
+                if (method.getName().equals("createHttpServer") && arguments != null) {
+                    return watched(vertx, vertx.createHttpServer(((HttpServerOptions) arguments[0]).setHttp2ClearTextEnabled(false)));
+                }
+                return method.invoke(vertx, arguments);
+            } catch (InvocationTargetException e) {
+                throw e.getCause();
+            }
+        });
+    }
+
+    private HttpServer watched(Vertx vertx, HttpServer server) {
+        return server.connectionHandler(connection -> {
+            var client = new Client();
+            clients.put(connection, client);
+            long timer = vertx.setPeriodic(patienceMillis, tick -> {
+                if (client.isSlow()) {
+                    connection.close();
+                }
+            });
+            connection.closeHandler(closed -> {
+                vertx.cancelTimer(timer);
+                clients.remove(connection);
+            });
+        });
+    }
+
+    /** Takes note of a request: the first handler of each router. */
+    void note(RoutingContext request) {
+        var client = clients.get(request.request().connection());
+        if (client != null) {
+            request.request().end().onSuccess(whole -> {
+                client.awaitingAnswers++;
+                request.addEndHandler(answered -> {
+                    client.awaitingAnswers--;
+                    client.idle = false;
+                });
+            });
+        }
+        request.next();
+    }
+}
