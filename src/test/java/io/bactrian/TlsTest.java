@@ -5,7 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.bactrian.sandbox.SandboxKafka;
 import io.bactrian.sandbox.SandboxPostgres;
+import io.bactrian.sandbox.stripe.StripeSimulator;
 import io.bactrian.sync.Sql;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -23,7 +25,7 @@ import javax.net.ssl.TrustManagerFactory;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The settings of docs/operations.md that encrypt what goes to Postgres and what comes by HTTP, with a certificate made for the occasion. */
+/** The settings of docs/operations.md that encrypt what goes to Postgres and Kafka, and what comes by HTTP, with a certificate made for the occasion. */
 class TlsTest {
 
     private static final String PASSWORD = "only-here";
@@ -73,6 +75,31 @@ class TlsTest {
         }
     }
 
+    @Test
+    void producers_consumers_and_the_creation_of_topics_are_encrypted() throws Exception {
+        var keys = selfSigned("127.0.0.1");
+        var trusted = directory.resolve("trusted.p12");
+        try (var out = Files.newOutputStream(trusted)) {
+            trustStore(keys).store(out, PASSWORD.toCharArray());
+        }
+        var database = TestServices.database();
+        try (var kafka = SandboxKafka.startEncrypted(directory.resolve("keys.p12"), trusted, PASSWORD);
+                var stripe = StripeSimulator.start(StripeSimulator.Options.inMemory());
+                var application = TestApplication.builder().postgres(database.jdbcUrl()).kafka(kafka)
+                        .with("stripe.api-base", stripe.baseUrl().toString())
+                        .with("kafka.consumers", "1")
+                        .with("camel.component.kafka.security-protocol", "SSL")
+                        .with("camel.component.kafka.ssl-truststore-location", trusted.toString())
+                        .with("camel.component.kafka.ssl-truststore-password", PASSWORD)
+                        .with("camel.component.kafka.ssl-truststore-type", "PKCS12")
+                        .start();
+                var sql = Sql.open(database.dataSource())) {
+            sql.run("insert into customers (name) values ('Ada')");
+            await().atMost(Duration.ofMinutes(1)).until(() -> sql.number("select count(*) from sync.link where external_id is not null") == 1);
+            await().atMost(Duration.ofMinutes(1)).until(() -> application.manage("/observe/metrics").contains("bactrian_consumer_lag{"));
+        }
+    }
+
     private void encrypt(SandboxPostgres postgres, KeyStore keys) throws Exception {
         pem("cert.pem", "CERTIFICATE", keys.getCertificate("server").getEncoded());
         pem("key.pem", "PRIVATE KEY", keys.getKey("server", PASSWORD.toCharArray()).getEncoded());
@@ -105,12 +132,16 @@ class TlsTest {
                 + "\n-----END " + what + "-----\n");
     }
 
-    private static SSLContext trust(KeyStore keys) throws Exception {
+    private static KeyStore trustStore(KeyStore keys) throws Exception {
         var store = KeyStore.getInstance("PKCS12");
         store.load(null, null);
         store.setCertificateEntry("server", keys.getCertificate("server"));
+        return store;
+    }
+
+    private static SSLContext trust(KeyStore keys) throws Exception {
         var trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
-        trust.init(store);
+        trust.init(trustStore(keys));
         var context = SSLContext.getInstance("TLS");
         context.init(null, trust.getTrustManagers(), null);
         return context;
