@@ -7,6 +7,10 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.util.Optional;
+import java.util.Properties;
+import org.postgresql.Driver;
+import org.postgresql.PGProperty;
 
 /**
  * The connection that hears notifications. camel-pgevent needs the driver pgjdbc-ng, whose addresses begin with {@code jdbc:pgsql:}; this
@@ -29,9 +33,32 @@ public final class ListenDataSource extends PGDataSource {
         setNetworkTimeout(MILLIS_TO_ANSWER);
     }
 
-    /** @param url as in the setting {@code postgres.url} */
+    /**
+     * Takes the address with what it says about encryption, which this driver names otherwise.
+     *
+     * @param url as in the setting {@code postgres.url}; of its parameters, sslmode, ssl, sslrootcert, sslcert, sslkey and sslpassword count
+     */
     public void setUrl(String url) {
-        setDatabaseUrl(url.replaceFirst("^jdbc:postgresql:", "jdbc:pgsql:"));
+        setDatabaseUrl(url.replaceFirst("^jdbc:postgresql:", "jdbc:pgsql:").replaceFirst("\\?.*", ""));
+        var parameters = Driver.parseURL(url, null);
+        if (parameters == null) {
+            return; // start-up says so
+        }
+        setSslMode(sslMode(parameters));
+        given(PGProperty.SSL_ROOT_CERT, parameters).ifPresent(this::setSslCaCertificateFile);
+        given(PGProperty.SSL_CERT, parameters).ifPresent(this::setSslCertificateFile);
+        given(PGProperty.SSL_KEY, parameters).ifPresent(this::setSslKeyFile);
+        given(PGProperty.SSL_PASSWORD, parameters).ifPresent(this::setSslKeyPassword);
+    }
+
+    /** As the other driver reads it: https://jdbc.postgresql.org/documentation/ssl/ */
+    private static String sslMode(Properties parameters) {
+        var ssl = given(PGProperty.SSL, parameters).filter(value -> value.isEmpty() || Boolean.parseBoolean(value));
+        return given(PGProperty.SSL_MODE, parameters).orElse(ssl.isPresent() ? "verify-full" : "prefer");
+    }
+
+    private static Optional<String> given(PGProperty property, Properties parameters) {
+        return Optional.ofNullable(parameters.getProperty(property.getName()));
     }
 
     /** Connects, and cuts the connection that was given out before. */

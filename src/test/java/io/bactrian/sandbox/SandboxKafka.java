@@ -6,6 +6,7 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.Map;
 import kafka.server.KafkaConfig;
 import kafka.server.KafkaRaftServer;
@@ -24,11 +25,13 @@ public final class SandboxKafka implements AutoCloseable {
     private static final String CLUSTER = "YmFjdHJpYW5zYW5kYm94MA";
 
     private final Path directory;
+    private final Map<String, String> encryption;
     private final boolean temporary;
     private final int port;
     private KafkaRaftServer broker;
 
-    private SandboxKafka(Path directory, boolean temporary, int port) throws IOException {
+    private SandboxKafka(Path directory, boolean temporary, int port, Map<String, String> encryption) throws IOException {
+        this.encryption = encryption;
         this.directory = directory;
         this.temporary = temporary;
         this.port = port;
@@ -48,12 +51,24 @@ public final class SandboxKafka implements AutoCloseable {
      * @throws IOException when it cannot be started: the port is taken, the directory cannot be written, …
      */
     public static SandboxKafka start(Path directory, int port) throws IOException {
-        return new SandboxKafka(directory.toAbsolutePath().normalize(), false, port == 0 ? Ports.free() : port);
+        return new SandboxKafka(directory.toAbsolutePath().normalize(), false, port == 0 ? Ports.free() : port, Map.of());
     }
 
     /** Starts a broker on a free port whose data are deleted when it is closed. */
     public static SandboxKafka startTemporary() throws IOException {
-        return new SandboxKafka(Temporary.directory("kafka"), true, Ports.free());
+        return new SandboxKafka(Temporary.directory("kafka"), true, Ports.free(), Map.of());
+    }
+
+    /** As {@link #startTemporary()}, for clients that speak TLS only; its key, and whom it trusts, itself above all, are in PKCS12 files. */
+    public static SandboxKafka startEncrypted(Path keyStore, Path trustStore, String password) throws IOException {
+        return new SandboxKafka(Temporary.directory("kafka"), true, Ports.free(), Map.of(
+                "listener.security.protocol.map", "PLAINTEXT:SSL,CONTROLLER:PLAINTEXT",
+                "ssl.keystore.location", keyStore.toString(),
+                "ssl.keystore.password", password,
+                "ssl.keystore.type", "PKCS12",
+                "ssl.truststore.location", trustStore.toString(),
+                "ssl.truststore.password", password,
+                "ssl.truststore.type", "PKCS12"));
     }
 
     /** The broker's address as clients take it: host:port. */
@@ -110,6 +125,12 @@ public final class SandboxKafka implements AutoCloseable {
     }
 
     private Map<String, String> settings(int controllerPort) {
+        var settings = new HashMap<>(unencrypted(controllerPort));
+        settings.putAll(encryption);
+        return settings;
+    }
+
+    private Map<String, String> unencrypted(int controllerPort) {
         return Map.ofEntries(
                 Map.entry("process.roles", "broker,controller"),
                 Map.entry("node.id", "1"),
