@@ -20,7 +20,7 @@ import java.util.function.BiConsumer;
 final class Weather implements AutoCloseable {
 
     /** Only the events poll finds those. */
-    private static final boolean WEBHOOKS_GET_LOST = false;
+    private static final boolean WEBHOOKS_GET_LOST = true;
 
     private static final List<Fault> FAULTS_OF_CALLS = List.of(Fault.TOO_MANY_REQUESTS, Fault.LOCK_TIMEOUT, Fault.SERVER_ERROR,
             Fault.RESET_BEFORE_COMMIT, Fault.RESET_AFTER_COMMIT, Fault.HANG_AFTER_COMMIT);
