@@ -7,8 +7,9 @@
 -- reached: up to when the events are known, in seconds since the epoch by the system's clock; null at first.
 -- since: when to list from: some time before that, because events show late, and several share a second. Never before the
 -- first look of all: what is older is for a reconcile.
-create or replace function sync.begin_poll(p_system text, p_instance text, p_lease interval, p_overlap interval)
-returns table (since bigint, reached bigint) language plpgsql as $$
+-- kept_until: from then on the system may have forgotten events that nobody has seen; it keeps them for p_kept.
+create or replace function sync.begin_poll(p_system text, p_instance text, p_lease interval, p_overlap interval, p_kept interval)
+returns table (since bigint, reached bigint, kept_until bigint) language plpgsql as $$
 declare
   v_position jsonb;
 begin
@@ -20,6 +21,7 @@ begin
   reached := (v_position ->> 'reached')::bigint;
   since := coalesce(greatest(reached - ceil(extract(epoch from p_overlap))::bigint, (v_position ->> 'first')::bigint),
                     floor(extract(epoch from clock_timestamp())));
+  kept_until := coalesce(reached + extract(epoch from p_kept)::bigint, 9999999999);
   return next;
 end $$;
 

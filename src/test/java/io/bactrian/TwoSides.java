@@ -34,6 +34,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Consumer;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.postgresql.ds.PGSimpleDataSource;
 
@@ -57,6 +58,7 @@ final class TwoSides implements AutoCloseable {
     private final StripeSimulator stripe = StripeSimulator.start(
             StripeSimulator.Options.inMemory().withWebhookUrl("http://127.0.0.1:" + httpPort + "/webhooks/stripe"));
     private final UnderWay underWay = new UnderWay(hub, kafka.bootstrap(), stripe::webhooksIdle);
+    private final Map<String, String> settings = new HashMap<>();
     private ChildProcess application;
 
     /** Starts the two sides, and Kafka. */
@@ -74,9 +76,33 @@ final class TwoSides implements AutoCloseable {
         return dataSource;
     }
 
+    /** A setting of the application's from its next start on, by its environment name. */
+    TwoSides with(String name, String value) {
+        settings.put(name, value);
+        return this;
+    }
+
+    /** Changes a file of the application's before its next start: that text stands there once. */
+    TwoSides replace(String file, String old, String replacement) throws IOException {
+        var text = Files.readString(directory.resolve(file));
+        assertEquals(2, text.split(Pattern.quote(old), -1).length, () -> "how often it stands in " + file);
+        Files.writeString(directory.resolve(file), text.replace(old, replacement));
+        return this;
+    }
+
+    /** Whether Stripe tells of what happens there. */
+    void webhooks(boolean on) {
+        stripe.webhookUrl(on ? "http://127.0.0.1:" + httpPort + "/webhooks/stripe" : null);
+    }
+
+    /** Waits until nothing is under way. */
+    void awaitQuiet() {
+        underWay.awaitNothing();
+    }
+
     /** Starts the application. Leases and time-outs are short, so that what a killed one held is soon free. */
     void startApplication() throws IOException {
-        application = ChildProcess.application(directory, Map.ofEntries(
+        var environment = new HashMap<>(Map.ofEntries(
                 Map.entry("POSTGRES_URL", postgres.jdbcUrl()),
                 Map.entry("POSTGRES_USERNAME", SandboxPostgres.NAME),
                 Map.entry("POSTGRES_PASSWORD", SandboxPostgres.NAME),
@@ -92,6 +118,8 @@ final class TwoSides implements AutoCloseable {
                 Map.entry("SYNC_LEASE", "5 seconds"),
                 Map.entry("HTTP_PORT", Integer.toString(httpPort)),
                 Map.entry("MANAGEMENT_PORT", Integer.toString(managementPort))));
+        environment.putAll(settings);
+        application = ChildProcess.application(directory, environment);
     }
 
     /** From now on webhooks come twice, late and in any order, calls fail, and answers to them get lost. */

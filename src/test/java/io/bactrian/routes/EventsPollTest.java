@@ -154,6 +154,21 @@ class EventsPollTest {
     }
 
     @Test
+    void after_a_longer_break_than_stripe_keeps_events_a_reconcile_finds_the_rest() throws Exception {
+        startApplication("poll");
+        var edited = create("Ada");
+        eventually().until(() -> count("customers") == 1);
+        stopApplication();
+        var longAgo = "(extract(epoch from now()) - 31 * 86400)::bigint";
+        try (var sql = Sql.open(database.dataSource())) {
+            sql.run("update sync.job set position = jsonb_build_object('first', " + longAgo + ", 'reached', " + longAgo + ") where name = 'poll-stripe'");
+        }
+        startApplication("poll");
+        eventually().until(() -> count("sync.run where state = 'done' and mode = 'heal' and because like 'events were forgotten%'") == 1);
+        assertEquals("Ada", stripe.dashboard().customer(edited).get("name").asText());
+    }
+
+    @Test
     void nothing_is_listed_when_only_webhooks_are_wanted() throws Exception {
         application = TestApplication.builder().postgres(database.jdbcUrl()).kafka(kafka)
                 .with("stripe.api-base", stripe.baseUrl().toString())

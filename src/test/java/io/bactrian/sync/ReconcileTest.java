@@ -1,0 +1,381 @@
+package io.bactrian.sync;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.bactrian.TestServices;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** Runs that compare both sides, page by page, with a model of the remote and of the workers. */
+class ReconcileTest {
+
+    private static final long START = Scene.START;
+    private static final long NOW = START + 1000;
+
+    private static Sql sql;
+    private Scene scene;
+    private String match = "none";
+
+    /** An object as the remote lists it. */
+    private record Listed(String id, String hubId, String state) {
+
+        private String json() {
+            return "{\"id\":\"%s\",\"hub_id\":%s,\"state\":%s}".formatted(id, hubId == null ? "null" : '"' + hubId + '"', Scene.state(state));
+        }
+    }
+
+    @BeforeAll
+    static void open() throws Exception {
+        sql = Sql.open(TestServices.database().dataSource());
+    }
+
+    @AfterAll
+    static void close() throws SQLException {
+        sql.close();
+    }
+
+    @BeforeEach
+    void set() throws SQLException {
+        scene = new Scene(sql);
+        for (var table : List.of("sync.system", "sync.job", "sync.run")) {
+            sql.run("delete from " + table);
+        }
+    }
+
+    // What it finds.
+
+    @Test
+    void a_diff_of_equal_sides_finds_nothing() throws SQLException {
+        var id = scene.linked("{name:'Ada', email:'a@example.com'}");
+        var run = run("diff", new Listed("ext_" + id, id, "{name:'Ada', email:'a@example.com'}"));
+        assertEquals(List.of(), differences(run));
+        assertEquals("done", state(run));
+        assertEquals("{\"mended\": 0}", sql.text("select counts::text from sync.run where id = ?", run));
+        assertEquals(0, sql.number("select count(*) from sync.run_object"));
+    }
+
+    @Test
+    void a_diff_tells_what_differs_field_by_field_and_changes_nothing() throws SQLException {
+        var onlyHub = scene.insert("{name:'only here'}");
+        var edited = scene.linked("{name:'Ada', email:'a@example.com'}");
+        scene.edit(edited, START + 5, "{name:'Ada King'}");
+        var movedThere = scene.linked("{name:'Bob', email:'b@example.com'}");
+        var goneHere = scene.linked("{name:'Cy'}");
+        scene.delete(goneHere);
+        var goneThere = scene.linked("{name:'Di'}");
+        var pointed = scene.insert("{name:'Ed'}");
+        scene.quiet();
+        var before = everything();
+        var run = run("diff",
+                new Listed("ext_" + edited, edited, "{name:'Ada', email:'a@example.com'}"),
+                new Listed("ext_" + movedThere, movedThere, "{name:'Bob', email:'bob@example.com'}"),
+                new Listed("ext_" + goneHere, goneHere, "{name:'Cy'}"),
+                new Listed("ext_pointing", pointed, "{name:'Edward'}"),
+                new Listed("ext_only", null, "{name:'only there'}"));
+        assertEquals(List.of(
+                "deleted_hub " + goneHere + " ext_" + goneHere,
+                "deleted_remote " + goneThere + " ext_" + goneThere,
+                "differs " + edited + " ext_" + edited + " name Ada King | Ada",
+                "differs " + movedThere + " ext_" + movedThere + " email b@example.com | bob@example.com",
+                "differs " + pointed + " ext_pointing name Ed | Edward",
+                "only_hub " + onlyHub + " -",
+                "only_remote - ext_only",
+                "unlinked " + pointed + " ext_pointing"), differences(run));
+        assertEquals(before, everything());
+    }
+
+    @Test
+    void a_value_that_the_remote_spells_in_its_own_way_is_no_difference() throws SQLException {
+        var id = scene.insert("{name:'long'}");
+        scene.settle(scene.hub.claim(id), "ext_" + id, "{name:'lo'}", START);
+        assertEquals(List.of(), differences(run("diff", new Listed("ext_" + id, id, "{name:'lo'}"))));
+    }
+
+    @Test
+    void an_object_that_was_heard_of_after_it_was_listed_is_not_compared_by_the_list() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        var run = begin("diff");
+        list(run, NOW, new Listed("ext_" + id, id, "{name:'Ada'}"));
+        scene.updated("ext_" + id, NOW + 1, "{name:'Ada'}", "{name:'Ada King'}");
+        var late = scene.insert("{name:'new'}");
+        scene.settle(scene.hub.claim(late), "ext_late", "{name:'new'}", NOW + 1);
+        finish(run);
+        assertEquals(List.of(), differences(run));
+    }
+
+    @Test
+    void an_object_finds_its_record_by_a_value_only_where_it_is_unique_on_both_sides() throws SQLException {
+        match = "email";
+        var one = scene.insert("{name:'one', email:'one@example.com'}");
+        scene.insert("{name:'twin here', email:'twins-here@example.com'}");
+        scene.insert("{name:'twin here too', email:'twins-here@example.com'}");
+        scene.insert("{name:'twins there', email:'twins-there@example.com'}");
+        var pointedAt = scene.insert("{name:'pointed at', email:'pointed@example.com'}");
+        scene.insert("{name:'no e-mail'}");
+        var run = run("diff",
+                new Listed("ext_1", null, "{name:'one', email:'one@example.com'}"),
+                new Listed("ext_2", null, "{email:'twins-here@example.com'}"),
+                new Listed("ext_3", null, "{email:'twins-there@example.com'}"),
+                new Listed("ext_4", null, "{email:'twins-there@example.com'}"),
+                new Listed("ext_5", null, "{email:'pointed@example.com'}"),
+                new Listed("ext_6", pointedAt, "{name:'pointed at', email:'other@example.com'}"),
+                new Listed("ext_7", null, "{name:'no e-mail'}"));
+        assertEquals(List.of("unlinked " + one + " ext_1", "unlinked " + pointedAt + " ext_6"),
+                differences(run).stream().filter(difference -> difference.startsWith("unlinked")).toList());
+        assertEquals(5, differences(run).stream().filter(difference -> difference.startsWith("only_remote")).count());
+    }
+
+    // What it mends.
+
+    @Test
+    void heal_links_creates_and_leaves_the_rest_to_the_workers() throws SQLException {
+        var onlyHub = scene.insert("{name:'only here'}");
+        var movedThere = scene.linked("{name:'Bob'}");
+        var goneHere = scene.linked("{name:'Cy'}");
+        scene.delete(goneHere);
+        var goneThere = scene.linked("{name:'Di'}");
+        var same = scene.insert("{name:'Ed'}");
+        scene.quiet();
+        var run = begin("heal");
+        list(run, NOW,
+                new Listed("ext_" + movedThere, movedThere, "{name:'Bobby'}"),
+                new Listed("ext_" + goneHere, goneHere, "{name:'Cy'}"),
+                new Listed("ext_same", same, "{name:'Ed'}"),
+                new Listed("ext_only", null, "{name:'only there'}"));
+        var work = finish(run);
+        assertEquals(Map.of(onlyHub, "create", movedThere, "fetch", goneHere, "delete", goneThere, "fetch"), work);
+        assertEquals("ext_same", scene.link(same).get("external_id").asText());
+        var created = sql.text("select record_id from sync.link where external_id = 'ext_only'");
+        assertEquals("only there", scene.customer(created).get("name").asText());
+        assertEquals("done", state(run));
+        assertEquals(0, sql.number("select count(*) from sync.outbox where op = 'r'"), "nothing is asked of those who follow the changes");
+    }
+
+    @Test
+    void link_links_what_belongs_together_and_leaves_the_rest() throws SQLException {
+        var same = scene.insert("{name:'Ed'}");
+        scene.insert("{name:'only here'}");
+        var run = begin("link");
+        list(run, NOW, new Listed("ext_same", same, "{name:'Ed'}"), new Listed("ext_only", null, "{name:'only there'}"));
+        assertEquals(Map.of(), finish(run));
+        assertEquals("ext_same", scene.link(same).get("external_id").asText());
+        assertEquals(2, scene.customers());
+        assertEquals(1, sql.number("select count(*) from sync.link"));
+    }
+
+    @Test
+    void a_page_that_is_repeated_changes_nothing_more() throws SQLException {
+        var run = begin("heal");
+        var page = new Listed("ext_only", null, "{name:'only there'}").json() + "\n";
+        for (int i = 0; i < 2; i++) {
+            keep(run, null, page, NOW);
+            sql.run("select sync.reconcile_page(?, 'objects', null, ?::text[], 'newest', 'none', 100)", run, Hub.FIELDS);
+        }
+        assertEquals(1, scene.customers());
+        assertEquals(1, sql.number("select count(*) from sync.difference where run_id = ?", run));
+    }
+
+    @Test
+    void an_object_that_does_not_fit_becomes_a_failure_and_the_run_goes_on() throws SQLException {
+        sql.run("alter table customers add constraint customers_have_no_grace check (name <> 'Grace')");
+        try {
+            var run = run("heal", new Listed("ext_g", null, "{name:'Grace'}"), new Listed("ext_h", null, "{name:'Hedy'}"));
+            assertEquals("done", state(run));
+        } finally {
+            sql.run("alter table customers drop constraint customers_have_no_grace");
+        }
+        assertEquals("ext_g", sql.text("select record_id from sync.failure"));
+        assertEquals(1, scene.customers());
+    }
+
+    @Test
+    void an_object_that_is_deleted_while_the_run_goes_on_is_not_brought_back() throws SQLException {
+        var run = begin("heal");
+        list(run, NOW, new Listed("ext_only", null, "{name:'only there'}"));
+        scene.deleted("ext_only", NOW + 1);
+        finish(run);
+        assertEquals(0, scene.customers());
+    }
+
+    // Deletes.
+
+    @Test
+    void a_mass_delete_waits_for_a_person() throws SQLException {
+        var listed = new ArrayList<Listed>();
+        for (int i = 0; i < 30; i++) {
+            var id = scene.linked("{name:'Ada'}");
+            if (i >= 11) {
+                listed.add(new Listed("ext_" + id, id, "{name:'Ada'}"));
+            }
+        }
+        var run = run("heal", listed.toArray(Listed[]::new));
+        assertEquals("needs confirmation", state(run));
+        assertTrue(sql.text("select reason from sync.run where id = ?", run).startsWith(
+                "11 of 30 linked records would be deleted: 11 in the hub, because they are gone in stripe, and 0 in stripe"));
+        assertEquals(0, sql.number("select count(*) from sync.link where look_at is not null"));
+        assertEquals("it goes on", sql.text("select sync.confirm(?)", run));
+        assertEquals(11, finish(run).size());
+        assertEquals("done", state(run));
+        assertEquals("that run does not wait for anybody", sql.text("select sync.confirm(?)", run));
+    }
+
+    @Test
+    void a_few_deletes_need_no_confirmation() throws SQLException {
+        for (int i = 0; i < 10; i++) {
+            scene.linked("{name:'Ada'}");
+        }
+        assertEquals("done", state(run("heal")));
+    }
+
+    // How it is run.
+
+    @Test
+    void the_same_run_is_not_asked_for_twice() throws SQLException {
+        var run = begin("diff");
+        assertEquals(run, begin("diff"));
+        assertEquals("it has ended", sql.text("select sync.cancel(?)", run));
+        assertTrue(begin("diff") > run);
+    }
+
+    @Test
+    void an_unknown_mode_or_table_is_refused() {
+        assertThrows(SQLException.class, () -> sql.run("select sync.reconcile('stripe', 'customers', 'mend')"));
+        assertThrows(SQLException.class, () -> sql.run("select sync.reconcile('stripe', 'nothing')"));
+    }
+
+    @Test
+    void a_run_waits_while_its_system_is_paused() throws SQLException {
+        var run = begin("diff");
+        sql.run("select sync.pause('stripe', 'out', 'for a test')");
+        assertNull(take(null, "off"));
+        assertEquals("stripe is paused: for a test", sql.text("select reason from sync.progress where id = ?", run));
+        sql.run("select sync.resume('stripe')");
+        assertEquals("remote", take(null, "off"));
+        assertNull(sql.text("select reason from sync.run where id = ?", run));
+    }
+
+    @Test
+    void a_run_that_stumbles_goes_on_after_a_pause() throws SQLException {
+        var run = begin("diff");
+        take(null, "off");
+        sql.run("select sync.hold_run(?, 'no answer')", run);
+        assertNull(take(null, "off"));
+        sql.run("update sync.run set next_try_at = now()");
+        assertEquals("remote", take(null, "off"));
+    }
+
+    @Test
+    void one_instance_has_the_run() throws SQLException {
+        begin("diff");
+        take(null, "off");
+        assertEquals(List.of(), sql.texts("select step from sync.take_run('stripe', 'customers', 'other', '1 minute', null, 'heal', 'off')"));
+    }
+
+    @Test
+    void a_run_starts_when_its_time_has_come() throws SQLException {
+        assertEquals("remote", take("1 day", "off"));
+        var run = sql.number("select id from sync.run");
+        finishAs(run);
+        assertNull(take("1 day", "off"));
+        sql.run("update sync.run set asked_at = now() - interval '25 hours'");
+        assertEquals("remote", take("1 day", "off"));
+    }
+
+    @Test
+    void first_contact_holds_back_what_would_be_sent_until_it_is_known_what_exists() throws SQLException {
+        var id = scene.insert("{name:'Ada'}");
+        assertEquals("remote", take(null, "link"));
+        assertEquals("parked", scene.hub.claim(id).action());
+        var run = sql.number("select id from sync.run");
+        list(run, NOW, new Listed("ext_1", id, "{name:'Ada'}"));
+        finish(run);
+        assertEquals("done", state(run));
+        assertEquals("none", scene.hub.claim(id).action());
+        assertEquals("ext_1", scene.link(id).get("external_id").asText());
+        assertNull(sql.text("select out_paused_at from sync.system"));
+        assertNull(take(null, "link"));
+    }
+
+    private String take(String schedule, String firstContact) throws SQLException {
+        var steps = sql.texts("select step from sync.take_run('stripe', 'customers', 'me', '1 minute', ?::interval, 'heal', ?)", schedule, firstContact);
+        return steps.isEmpty() ? null : steps.get(0);
+    }
+
+    private long run(String mode, Listed... objects) throws SQLException {
+        var run = begin(mode);
+        list(run, NOW, objects);
+        finish(run);
+        return run;
+    }
+
+    private long begin(String mode) throws SQLException {
+        return sql.number("select sync.reconcile('stripe', 'customers', ?)", mode);
+    }
+
+    private void list(long run, long at, Listed... objects) throws SQLException {
+        take(null, "off");
+        for (int i = 0; i < Math.max(1, objects.length); i++) {
+            var page = i < objects.length ? objects[i].json() : "";
+            sql.run("select sync.keep_objects(?, (select position from sync.run where id = ?), ?, ?, ?, ?, extract(epoch from now())::float8, ?)",
+                    run, run, page, "cursor" + i, i < objects.length - 1, (double) at, match);
+        }
+    }
+
+    private void keep(long run, String position, String page, long at) throws SQLException {
+        take(null, "off");
+        sql.run("select sync.keep_objects(?, ?, ?, null, false, ?, extract(epoch from now())::float8, ?)", run, position, page, (double) at, match);
+    }
+
+    private void finishAs(long run) throws SQLException {
+        list(run, NOW);
+        finish(run);
+    }
+
+    /** Goes on with a run until it stops, two at a time. Returns which records the workers were given, and what there was to do for each. */
+    private Map<String, String> finish(long run) throws SQLException {
+        var work = new java.util.HashMap<String, String>();
+        for (var step = take(null, "off"); step != null; step = take(null, "off")) {
+            if (step.equals("changes") || step.equals("deletes")) {
+                var ids = sql.texts("select jsonb_array_elements_text(sync.take_work(?, ?, 2, 5, 10)::jsonb)", run, step);
+                for (var id : ids) {
+                    work.put(id, scene.hub.claim(id).action());
+                }
+                if (!ids.isEmpty()) {
+                    sql.run("select sync.end_work(?, ?, to_jsonb(?::text[])::text)", run, step, "{" + String.join(",", ids) + "}");
+                }
+            } else {
+                sql.run("select sync.reconcile_page(?, ?, (select position from sync.run where id = ?), ?::text[], 'newest', ?, 2)",
+                        run, step, run, Hub.FIELDS, match);
+            }
+        }
+        return work;
+    }
+
+    private String state(long run) throws SQLException {
+        return sql.text("select state from sync.run where id = ?", run);
+    }
+
+    private List<String> differences(long run) throws SQLException {
+        return sql.texts("""
+                select format('%s %s %s', kind, coalesce(record_id, '-'), coalesce(external_id, '-'))
+                       || case when field is not null then format(' %s %s | %s', field, hub #>> '{}', remote #>> '{}') else '' end
+                  from sync.difference where run_id = ? order by 1""", run);
+    }
+
+    private List<String> everything() throws SQLException {
+        var rows = new ArrayList<String>();
+        for (var table : List.of("customers", "sync.link", "sync.tombstone", "sync.event", "sync.failure", "sync.conflict", "sync.outbox")) {
+            rows.addAll(sql.texts("select to_jsonb(t)::text from " + table + " t order by 1"));
+        }
+        return rows;
+    }
+}
