@@ -115,10 +115,13 @@ begin
   end if;
 end $$;
 
--- A page could not be done. It is tried again after a pause, which doubles from a second to a minute.
+-- A page could not be done. It is tried again after a pause, which doubles from a second to a minute. The list is read from
+-- its beginning when that does not help: the object that it was to go on after may be gone.
 create or replace function sync.hold_run(p_run_id bigint, p_reason text) returns void language sql as $$
   update sync.run
-     set reason = left(p_reason, 1000), tries = tries + 1, next_try_at = clock_timestamp() + make_interval(secs => least(60, 2 ^ least(tries, 10)))
+     set reason = left(p_reason, 1000), tries = tries + 1, next_try_at = clock_timestamp() + make_interval(secs => least(60, 2 ^ least(tries, 10))),
+         position = case when step = 'remote' and tries >= 4 then null else position end,
+         step_done = case when step = 'remote' and tries >= 4 then 0 else step_done end
    where id = p_run_id and state = 'running';
 $$;
 
@@ -296,7 +299,7 @@ declare
   v_records text[];
 begin
   v_records := array[o.hub_id];
-  if o.hub_id is null and p_match is not null and o.match is not null
+  if (o.hub_id is null or sync.read(r.entity, o.hub_id) is null) and p_match is not null and o.match is not null
      and not exists (select from sync.run_object t where t.run_id = r.id and t.match = o.match and t.external_id <> o.external_id) then
     select * into strict v_entity from sync.entity e where e.name = r.entity;
     execute format('select array(select %1$I::text from %2$s where %3$I = $1 limit 2)', v_entity.key_column, v_entity.relation, p_match)
@@ -307,7 +310,7 @@ begin
                    and not exists (select from sync.link l where l.system = r.system and l.entity = r.entity and l.record_id = v_records[1]
                                                              and (l.external_id is not null or l.deleted_at is not null))
                    and not exists (select from sync.run_object t where t.run_id = r.id and t.record_id = v_records[1])
-                   and (o.hub_id is not null or not exists (select from sync.run_object t where t.run_id = r.id and t.hub_id = v_records[1]))
+                   and (v_records[1] = o.hub_id or not exists (select from sync.run_object t where t.run_id = r.id and t.hub_id = v_records[1]))
               then v_records[1] end;
 end $$;
 

@@ -121,6 +121,7 @@ class ReconcileTest {
         scene.insert("{name:'twins there', email:'twins-there@example.com'}");
         var pointedAt = scene.insert("{name:'pointed at', email:'pointed@example.com'}");
         scene.insert("{name:'no e-mail'}");
+        var eight = scene.insert("{name:'eight', email:'eight@example.com'}");
         var run = run("diff",
                 new Listed("ext_1", null, "{name:'one', email:'one@example.com'}"),
                 new Listed("ext_2", null, "{email:'twins-here@example.com'}"),
@@ -128,9 +129,10 @@ class ReconcileTest {
                 new Listed("ext_4", null, "{email:'twins-there@example.com'}"),
                 new Listed("ext_5", null, "{email:'pointed@example.com'}"),
                 new Listed("ext_6", pointedAt, "{name:'pointed at', email:'other@example.com'}"),
-                new Listed("ext_7", null, "{name:'no e-mail'}"));
-        assertEquals(List.of("unlinked " + one + " ext_1", "unlinked " + pointedAt + " ext_6"),
-                differences(run).stream().filter(difference -> difference.startsWith("unlinked")).toList());
+                new Listed("ext_7", null, "{name:'no e-mail'}"),
+                new Listed("ext_8", "777777", "{email:'eight@example.com'}"));
+        assertEquals(List.of(one + " ext_1", pointedAt + " ext_6", eight + " ext_8"),
+                sql.texts("select record_id || ' ' || external_id from sync.difference where run_id = ? and kind = 'unlinked' order by external_id", run));
         assertEquals(5, differences(run).stream().filter(difference -> difference.startsWith("only_remote")).count());
     }
 
@@ -271,6 +273,19 @@ class ReconcileTest {
         assertNull(take(null, "off"));
         sql.run("update sync.run set next_try_at = now()");
         assertEquals("remote", take(null, "off"));
+    }
+
+    @Test
+    void a_list_whose_cursor_is_gone_is_read_from_its_beginning() throws SQLException {
+        var run = begin("diff");
+        take(null, "off");
+        sql.run("update sync.run set position = 'ext_gone' where id = ?", run);
+        for (int i = 0; i < 4; i++) {
+            sql.run("select sync.hold_run(?, 'no such object')", run);
+        }
+        assertEquals("ext_gone", sql.text("select position from sync.run where id = ?", run));
+        sql.run("select sync.hold_run(?, 'no such object')", run);
+        assertNull(sql.text("select position from sync.run where id = ?", run));
     }
 
     @Test
