@@ -48,7 +48,7 @@ final class Application implements AutoCloseable {
         var all = new ArrayList<>(List.of(
                 "postgres.url=" + servers.postgres.jdbcUrl(), "postgres.username=" + SandboxPostgres.NAME, "postgres.password=" + SandboxPostgres.NAME,
                 "kafka.brokers=" + servers.kafka.bootstrap(),
-                "stripe.api-base=" + servers.stripe.baseUrl(), "stripe.api-key=sk_test_sandbox", "stripe.webhook-secret=" + StripeEvents.SECRET, "stripe.rate-limit=1000",
+                "stripe.api-base=" + servers.stripe.baseUrl(), "stripe.api-key=sk_test_sandbox", "stripe.webhook-secret=" + StripeEvents.SECRET, "stripe.rate-limit=1000", "stripe.inbound=webhook", "reconcile.first-contact=off",
                 "http.port=" + port, "management.port=" + management));
         all.addAll(List.of(settings));
         all.forEach(setting -> command.add("-D" + setting));
