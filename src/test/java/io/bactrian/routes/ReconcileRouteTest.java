@@ -1,0 +1,81 @@
+package io.bactrian.routes;
+
+import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.bactrian.TestApplication;
+import io.bactrian.TestServices;
+import io.bactrian.sandbox.SandboxKafka;
+import io.bactrian.sandbox.stripe.Fault;
+import io.bactrian.sandbox.stripe.StripeSimulator;
+import io.bactrian.sync.Sql;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.Map;
+import org.awaitility.core.ConditionFactory;
+import org.junit.jupiter.api.Test;
+
+/** Runs in the application: on first contact, with a system that does not answer, and with deletes that nobody told of. */
+class ReconcileRouteTest {
+
+    private final TestServices.Database database = TestServices.database();
+
+    @Test
+    void from_first_contact_to_a_confirmed_mass_delete() throws Exception {
+        try (var kafka = SandboxKafka.startTemporary(); var stripe = StripeSimulator.start(StripeSimulator.Options.inMemory())) {
+            run("select sync.untrack('customers')");
+            run("insert into customers (name) select 'Customer ' || n from generate_series(1, 20) n");
+            run("select sync.track('customers')");
+            for (int id = 1; id <= 20; id++) {
+                stripe.dashboard().createCustomer(Map.of("name", "Customer " + id, "metadata", Map.of("hub_id", Integer.toString(id))));
+            }
+            stripe.dashboard().createCustomer(Map.of("name", "Stripe's own"));
+            stripe.faults().only("GET", "/v1/customers").next(Fault.SERVER_ERROR, 2);
+            run("update customers set phone = '+44' where id = 7");
+            try (var application = TestApplication.builder().postgres(database.jdbcUrl()).kafka(kafka)
+                    .with("stripe.api-base", stripe.baseUrl().toString())
+                    .with("postgres.pool-size", "8")
+                    .with("kafka.consumers", "1")
+                    .with("retry.interval", "200")
+                    .with("reconcile.interval", "100")
+                    .with("reconcile.first-contact", "link")
+                    .start()) {
+                eventually().until(() -> text("select string_agg(mode || ' ' || state, ', ') from sync.run"), "link done"::equals);
+                eventually().until(() -> stripe.dashboard().customers().stream().filter(customer -> customer.path("phone").asText().equals("+44")).count() == 1);
+                assertEquals(21, stripe.dashboard().customers().size());
+                assertEquals("20", text("select count(*) from customers"));
+                assertEquals("20", text("select count(*) from sync.link where external_id is not null"));
+                assertEquals("0", text("select count(*) from sync.system where out_paused_at is not null"));
+
+                stripe.dashboard().customers().stream().filter(customer -> customer.at("/metadata").has("hub_id")).limit(12)
+                        .forEach(customer -> stripe.dashboard().deleteCustomer(customer.get("id").asText()));
+                var heal = text("select sync.reconcile('stripe', 'customers', 'heal')");
+                eventually().until(() -> text("select state from sync.run where id = " + heal), "needs confirmation"::equals);
+                assertEquals("21", text("select count(*) from customers"));
+                assertTrue(text("select reason from sync.run where id = " + heal).startsWith("12 of 21 linked records would be deleted"));
+                run("select sync.confirm(" + heal + ")");
+                eventually().until(() -> text("select state from sync.run where id = " + heal), "done"::equals);
+                assertEquals("9", text("select count(*) from customers"));
+                assertEquals(9, stripe.dashboard().customers().size());
+                assertEquals("0", text("select count(*) from sync.failure"));
+            }
+        }
+    }
+
+    private static ConditionFactory eventually() {
+        return await().atMost(Duration.ofMinutes(1)).pollInterval(Duration.ofMillis(50));
+    }
+
+    private void run(String statement) throws SQLException {
+        try (var sql = Sql.open(database.dataSource())) {
+            sql.run(statement);
+        }
+    }
+
+    private String text(String query) throws SQLException {
+        try (var sql = Sql.open(database.dataSource())) {
+            return sql.text(query);
+        }
+    }
+}
