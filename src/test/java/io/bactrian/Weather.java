@@ -51,7 +51,7 @@ final class Weather implements AutoCloseable {
                 case 2 -> killKafka();
                 default -> { }
             }
-        } while (!endsWithin(1000 + random.nextInt(6000)));
+        } while (!endsWithin(2000 + random.nextInt(6000)));
         return null;
     }
 
