@@ -24,7 +24,7 @@ public final class Chaos {
 
     private static final int CUSTOMERS = 200;
     private static final int EDITORS = 3;
-    private static final Duration PAUSE = Duration.ofMillis(120);
+    private static final Duration PAUSE = Duration.ofMillis(200);
     private static final int KILLS = 20;
 
     private final long seed;

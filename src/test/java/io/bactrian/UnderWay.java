@@ -33,10 +33,15 @@ public final class UnderWay implements AutoCloseable {
         this.webhooksIdle = webhooksIdle;
     }
 
-    /** Waits until there is nothing. */
+    /** Waits until there is nothing, for two minutes at most. */
     public void awaitNothing() {
+        awaitNothing(PATIENCE);
+    }
+
+    /** Waits until there is nothing. */
+    public void awaitNothing(Duration patience) {
         // What leaves one place may not yet be in the next when that is looked at: so for a while.
-        await().atMost(PATIENCE).during(Duration.ofMillis(500)).until(this::all, Map::isEmpty);
+        await().atMost(patience).during(Duration.ofMillis(500)).until(this::all, Map::isEmpty);
     }
 
     /** Waits until every change has been looked at, even if it could not be sent. */

@@ -19,9 +19,6 @@ import java.util.function.BiConsumer;
  */
 final class Weather implements AutoCloseable {
 
-    /** Only the events poll finds those. */
-    private static final boolean WEBHOOKS_GET_LOST = true;
-
     private static final List<Fault> FAULTS_OF_CALLS = List.of(Fault.TOO_MANY_REQUESTS, Fault.LOCK_TIMEOUT, Fault.SERVER_ERROR,
             Fault.RESET_BEFORE_COMMIT, Fault.RESET_AFTER_COMMIT, Fault.HANG_AFTER_COMMIT);
 
@@ -51,7 +48,7 @@ final class Weather implements AutoCloseable {
                 case 2 -> killKafka();
                 default -> { }
             }
-        } while (!endsWithin(1000 + random.nextInt(6000)));
+        } while (!endsWithin(2000 + random.nextInt(6000)));
         return null;
     }
 
@@ -64,7 +61,7 @@ final class Weather implements AutoCloseable {
         stripe.webhookDelay(0, List.of(0, 150, 3000).get(random.nextInt(3)))
                 .probability(Fault.WEBHOOK_DUPLICATED, 0.1)
                 .probability(Fault.WEBHOOK_SHUFFLED, 0.2)
-                .probability(Fault.WEBHOOK_LOST, WEBHOOKS_GET_LOST ? 0.05 : 0);
+                .probability(Fault.WEBHOOK_LOST, 0.05);
     }
 
     private void crashPostgres() throws InterruptedException {
