@@ -4,24 +4,27 @@
 -- Gives one instance at a time the next look at a system's events. No row: another one looks, or the system does not
 -- answer at present.
 --
--- reached: up to when the events are known, in seconds since the epoch by the system's clock; null at first.
+-- reached: up to when the events are known, in seconds since the epoch by the system's clock; at first by ours.
 -- since: when to list from: some time before that, because events show late, and several share a second. Never before the
 -- first look of all: what is older is for a reconcile.
 -- kept_until: from then on the system may have forgotten events that nobody has seen; it keeps them for p_kept.
 create or replace function sync.begin_poll(p_system text, p_instance text, p_lease interval, p_overlap interval, p_kept interval)
 returns table (since bigint, reached bigint, kept_until bigint) language plpgsql as $$
 declare
+  v_now      bigint := floor(extract(epoch from clock_timestamp()));
   v_position jsonb;
 begin
+  -- The first look of all begins now, even if it cannot be had: what happens until it can must be found by it.
+  insert into sync.job as j (name, position) values ('poll-' || p_system, jsonb_build_object('first', v_now, 'reached', v_now))
+  on conflict (name) do update set position = excluded.position where j.position is null;
   if exists (select from sync.system s where s.name = p_system and s.open_since is not null)
      or not sync.take_job('poll-' || p_system, p_instance, p_lease) then
     return;
   end if;
   v_position := (select j.position from sync.job j where j.name = 'poll-' || p_system);
   reached := (v_position ->> 'reached')::bigint;
-  since := coalesce(greatest(reached - ceil(extract(epoch from p_overlap))::bigint, (v_position ->> 'first')::bigint),
-                    floor(extract(epoch from clock_timestamp())));
-  kept_until := coalesce(reached + extract(epoch from p_kept)::bigint, 9999999999);
+  since := greatest(reached - ceil(extract(epoch from p_overlap))::bigint, (v_position ->> 'first')::bigint);
+  kept_until := reached + extract(epoch from p_kept)::bigint;
   return next;
 end $$;
 
@@ -41,8 +44,7 @@ begin
     return false;
   end if;
   update sync.job j
-     set position = jsonb_build_object('first', coalesce((j.position -> 'first')::bigint, p_reached),
-                                       'reached', greatest((j.position -> 'reached')::bigint, p_reached))
+     set position = j.position || jsonb_build_object('reached', greatest((j.position -> 'reached')::bigint, p_reached))
    where j.name = 'poll-' || p_system and p_reached is not null;
   return true;
 end $$;

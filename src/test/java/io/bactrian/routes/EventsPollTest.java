@@ -128,6 +128,18 @@ class EventsPollTest {
     }
 
     @Test
+    void what_happened_since_the_first_start_is_found_though_the_first_look_failed() throws Exception {
+        stripe.faults().probability(Fault.SERVER_ERROR, 1);
+        startApplication("both");
+        create("meanwhile");
+        await().pollDelay(Duration.ofMillis(1100)).until(() -> true);
+        stopApplication();
+        stripe.faults().clear();
+        startApplication("both");
+        eventually().until(() -> count("customers") == 1);
+    }
+
+    @Test
     void events_of_no_interest_are_neither_stored_nor_waited_for() throws Exception {
         startApplication("poll");
         application.camel().getRouteController().stopRoute("stripe-customers-inbound");
