@@ -92,6 +92,7 @@ class SeveralInstancesTest {
                 Map.entry("POSTGRES_URL", database.jdbcUrl()),
                 Map.entry("POSTGRES_USERNAME", database.username()),
                 Map.entry("POSTGRES_PASSWORD", database.password()),
+                Map.entry("POSTGRES_POOL_SIZE", "8"),
                 Map.entry("KAFKA_BROKERS", kafka.bootstrap()),
                 Map.entry("STRIPE_API_KEY", "sk_test_sandbox"),
                 Map.entry("STRIPE_API_BASE", stripe.baseUrl().toString()),

@@ -1,5 +1,6 @@
 package io.bactrian;
 
+import com.zaxxer.hikari.HikariDataSource;
 import io.bactrian.sandbox.Ports;
 import io.bactrian.sandbox.SandboxKafka;
 import io.bactrian.sandbox.SandboxPostgres;
@@ -119,6 +120,8 @@ public final class TestApplication implements AutoCloseable {
 
     @Override
     public void close() {
+        var pools = camel().getRegistry().findByType(HikariDataSource.class);
         main.stop();
+        pools.forEach(HikariDataSource::close);
     }
 }
