@@ -87,12 +87,15 @@ public final class Chaos {
 
     private void run(TwoSides sides, Editors editors) throws Exception {
         var random = new Random(seed);
-        start(sides); // what was lost before the first start ever, only a reconcile would find
         editors.populate(random);
-        sides.kill();
+        sides.startApplication();
+        sides.awaitReady();
+        sides.awaitFirstPoll();
         editors.edit(Integer.MAX_VALUE);
         try (var weather = new Weather(sides, random.nextLong())) {
             progress.accept("killing the application, again and again");
+            sides.kill();
+            kills++;
             killAgainAndAgain(sides, random);
             progress.accept("one application has to live on");
             start(sides);

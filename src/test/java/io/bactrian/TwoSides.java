@@ -151,6 +151,11 @@ final class TwoSides implements AutoCloseable {
         return application.isAlive();
     }
 
+    /** Waits until the application begins to read Stripe's events: what happened before, and whose webhook is lost, it does not find. */
+    void awaitFirstPoll() {
+        await().atMost(PATIENCE).until(() -> count("sync.job where position is not null") > 0);
+    }
+
     /** Kills the application, as kill -9 does. */
     void kill() {
         application.close();
