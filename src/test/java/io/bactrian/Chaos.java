@@ -6,7 +6,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.LocalTime;
-import java.time.temporal.ChronoUnit;
+import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -48,7 +48,7 @@ public final class Chaos {
         long seed = System.getProperty("chaos.seed", "").isEmpty() ? new Random().nextInt(1_000_000) : Long.getLong("chaos.seed");
         System.out.println("chaos.seed=" + seed + ", chaos.duration=" + System.getProperty("chaos.duration"));
         try {
-            var survived = survive(duration, seed, step -> System.out.println(LocalTime.now().truncatedTo(ChronoUnit.SECONDS) + " " + step));
+            var survived = survive(duration, seed, step -> System.out.println(DateTimeFormatter.ofPattern("HH:mm:ss ").format(LocalTime.now()) + step));
             System.out.println("\n| | seed " + seed + " |\n|---|---:|\n" + String.join("\n", survived));
         } catch (Throwable e) {
             e.printStackTrace();
