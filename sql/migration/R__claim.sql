@@ -90,7 +90,7 @@ begin
   elsif l.in_flight_op = 'delete' then
     action := 'delete'; -- of unknown outcome: finished first, even if the id has a new record meanwhile
     record := null;
-  elsif l.look_at is not null and l.in_flight_op is distinct from 'update' and not sync.is_paused_in(p_system) then
+  elsif l.look_at is not null and (v_record is null or l.in_flight_op is distinct from 'update') and not sync.is_paused_in(p_system) then
     action := 'fetch'; -- even if the record is gone: what was edited there is kept
   elsif v_record is null then
     action := 'delete';

@@ -525,6 +525,20 @@ class ClaimSettleTest {
     }
 
     @Test
+    void what_was_edited_there_is_kept_when_the_record_is_deleted_after_an_update_of_unknown_outcome() throws SQLException {
+        var id = scene.linked("{name:'Ada', email:'a@example.com'}");
+        scene.edit(id, START + 1, "{name:'Ada King'}");
+        scene.hub.fail(scene.hub.claim(id), false);
+        assertEquals("deferred", scene.updated("ext_" + id, START + 5, "{name:'Ada King', email:'a@example.com'}", "{name:'Ada King', email:'b@example.com'}"));
+        scene.delete(id);
+        var fetch = scene.hub.claim(id);
+        assertEquals("fetch", fetch.action());
+        scene.settle(fetch, "ext_" + id, "{name:'Ada King', email:'b@example.com'}", START + 6);
+        assertTrue(scene.conflicts().contains("email a@example.com > - | b@example.com: hub"), () -> "conflicts");
+        assertEquals("delete", scene.hub.claim(id).action());
+    }
+
+    @Test
     void a_new_record_with_the_id_of_one_that_is_gone_is_a_new_object() throws SQLException {
         var id = scene.linked("{name:'Ada'}");
         scene.delete(id);
