@@ -44,11 +44,20 @@ function ago(seconds) {
   return new Date(seconds * 1000).toLocaleDateString(undefined, {day: "numeric", month: "short", year: "numeric"});
 }
 
-// ---------------------------------------------------------------- customers
+// ---------------------------------------------------------------- lists
 
+const KINDS = {
+  customers: {one: "customer", row: customerRow, open: openEditor, placeholder: "Search name, email, phone, id",
+    none: "No customers yet. Create one here, or let the other side create it."},
+  invoices: {one: "invoice", row: invoiceRow, open: openInvoice, placeholder: "Search number, customer, status, memo, id",
+    none: "No invoices yet. Create one here, or let the other side create it."},
+  products: {one: "product", row: productRow, open: openProduct, placeholder: "Search name, description, id",
+    none: "No products yet. Create one here, or let the other side create it."},
+};
+let kind = "customers";
 let offset = 0;
 let more = false;
-let shownCustomers = new Map();
+let shown = new Map();
 
 function initials(customer) {
   const words = (customer.name || customer.email || "").trim().split(/\s+/).filter(Boolean);
@@ -59,33 +68,38 @@ function initials(customer) {
 function customerRow(customer) {
   const name = customer.name ? el("b", {}, customer.name) : el("b", {class: "none"}, "No name");
   const details = [customer.email, customer.phone].filter(Boolean).join("  ·  ") || customer.description || "No email";
-  const text = JSON.stringify(customer);
-  const known = shownCustomers.get(customer.id);
-  return el("li", {class: shownCustomers.size && known !== text ? "changed" : null},
-    el("button", {class: "row", type: "button", "data-id": customer.id, onclick: () => openEditor(customer.id)},
-      el("span", {class: "avatar", "aria-hidden": "true"}, initials(customer)),
-      el("span", {class: "who"}, name, el("span", {}, details)),
-      el("span", {class: "meta"}, el("span", {"data-created": customer.created}, ago(customer.created)), el("span", {class: "mono"}, customer.id))));
+  return row(customer, openEditor, initials(customer), [name, details],
+    [el("span", {"data-created": customer.created}, ago(customer.created)), el("span", {class: "mono"}, customer.id)]);
+}
+
+/** A row of a list: who or what it is in two lines, and what there is to say at its end. It glows when it has changed. */
+function row(object, open, badge, [title, details], meta) {
+  return el("li", {class: shown.size && shown.get(object.id) !== JSON.stringify(object) ? "changed" : null},
+    el("button", {class: "row", type: "button", "data-id": object.id, onclick: () => open(object.id)},
+      el("span", {class: "avatar", "aria-hidden": "true"}, badge),
+      el("span", {class: "who"}, title, el("span", {}, details)),
+      el("span", {class: "meta"}, ...meta)));
 }
 
 let lastSearch = 0;
 
-async function loadCustomers() {
+async function load() {
   const search = ++lastSearch;
   const query = $("search").value.trim();
-  const page = await call("GET", `dashboard/customers?limit=${PAGE}&offset=${offset}&q=${encodeURIComponent(query)}`);
+  const {one, row, none} = KINDS[kind];
+  const page = await call("GET", `dashboard/${kind}?limit=${PAGE}&offset=${offset}&q=${encodeURIComponent(query)}`);
   if (search !== lastSearch) {
     return;
   }
   const focused = document.activeElement?.dataset?.id;
   more = page.has_more;
-  $("customer-rows").replaceChildren(...page.data.map(customerRow));
-  shownCustomers = new Map(page.data.map(customer => [customer.id, JSON.stringify(customer)]));
+  $("rows").replaceChildren(...page.data.map(row));
+  shown = new Map(page.data.map(object => [object.id, JSON.stringify(object)]));
   if (focused) {
     document.querySelector(`[data-id="${CSS.escape(focused)}"]`)?.focus();
   }
-  $("customer-empty").hidden = page.data.length > 0;
-  $("customer-empty").textContent = query ? `No customer matches “${query}”.` : "No customers yet. Create one here, or let the other side create it.";
+  $("rows-empty").hidden = page.data.length > 0;
+  $("rows-empty").textContent = query ? `No ${one} matches “${query}”.` : none;
   $("page-range").textContent = page.data.length ? `${offset + 1}–${offset + page.data.length}` : "";
   $("newer").disabled = offset === 0;
   $("older").disabled = !more;
@@ -93,8 +107,37 @@ async function loadCustomers() {
 
 function turn(by) {
   offset = Math.max(0, offset + by);
-  shownCustomers = new Map();
-  loadCustomers().catch(lost);
+  shown = new Map();
+  load().catch(lost);
+}
+
+function selectKind(name) {
+  kind = name;
+  select("tab-", Object.keys(KINDS), name);
+  $("new-what").textContent = " " + KINDS[name].one;
+  $("search").value = "";
+  $("search").placeholder = KINDS[name].placeholder;
+  $("rows").setAttribute("aria-labelledby", "tab-" + name);
+  turn(-offset);
+}
+
+/** Marks one tab of several as the selected one, and focuses it. */
+function select(prefix, names, chosen) {
+  for (const name of names) {
+    $(prefix + name).setAttribute("aria-selected", name === chosen);
+    $(prefix + name).tabIndex = name === chosen ? 0 : -1;
+  }
+  $(prefix + chosen).focus();
+}
+
+/** The arrow keys move through tabs. */
+function arrows(tablist, names, current, choose) {
+  $(tablist).addEventListener("keydown", event => {
+    const step = {ArrowLeft: -1, ArrowRight: 1}[event.key];
+    if (step) {
+      choose(names[(names.indexOf(current()) + step + names.length) % names.length]);
+    }
+  });
 }
 
 // ---------------------------------------------------------------- editor
@@ -127,6 +170,7 @@ async function openEditor(id) {
   $("editor-title").textContent = id ? edited.name || edited.email || "Customer" : "New customer";
   $("editor-id").textContent = id || "";
   $("editor-delete").hidden = !id;
+  $("editor-invoice").hidden = !id;
   $("editor-save").textContent = id ? "Save" : "Create";
   unsure();
   showProblem(null);
@@ -308,14 +352,11 @@ function showCalls(calls) {
   }), "No API calls yet. The requests that come in at /v1 show up here.");
 }
 
+const FEEDS = ["events", "calls"];
+
 function selectTab(name) {
-  for (const tab of ["events", "calls"]) {
-    const selected = tab === name;
-    $("tab-" + tab).setAttribute("aria-selected", selected);
-    $("tab-" + tab).tabIndex = selected ? 0 : -1;
-    $(tab).hidden = !selected;
-  }
-  $("tab-" + name).focus();
+  select("tab-", FEEDS, name);
+  FEEDS.forEach(feed => $(feed).hidden = feed !== name);
   refresh();
 }
 
@@ -436,10 +477,10 @@ async function refresh() {
     const state = await call("GET", "state");
     if (state.version !== version) {
       version = state.version;
-      await loadCustomers();
+      await load();
     }
     document.querySelectorAll("[data-created]").forEach(time => time.textContent = ago(Number(time.dataset.created)));
-    $("customer-count").textContent = state.objects.customers.toLocaleString();
+    Object.keys(KINDS).forEach(name => $("count-" + name).textContent = state.objects[name].toLocaleString());
     if ($("events").hidden) {
       showCalls(await call("GET", "calls?limit=50"));
     } else {
@@ -467,21 +508,23 @@ $("search").addEventListener("input", () => {
 });
 $("newer").addEventListener("click", () => turn(-PAGE));
 $("older").addEventListener("click", () => turn(PAGE));
-$("new-customer").addEventListener("click", () => openEditor(null));
+$("new-object").addEventListener("click", () => KINDS[kind].open(null));
+Object.keys(KINDS).forEach(name => $("tab-" + name).addEventListener("click", () => selectKind(name)));
 $("editor-form").addEventListener("submit", save);
 $("editor-close").addEventListener("click", () => $("editor").close());
 $("editor-cancel").addEventListener("click", () => $("editor").close());
+$("editor-invoice").addEventListener("click", () => {
+  $("editor").close();
+  openInvoice(null, edited);
+});
 $("editor-delete").addEventListener("click", remove);
 $("editor-delete").addEventListener("blur", unsure);
 $("add-metadata").addEventListener("click", () => metadataRow().focus());
 $("tab-events").addEventListener("click", () => selectTab("events"));
 $("tab-calls").addEventListener("click", () => selectTab("calls"));
 $("clear-faults").addEventListener("click", () => call("DELETE", "faults").then(showFaults).catch(lost));
-document.querySelector(".tabs").addEventListener("keydown", event => {
-  if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
-    selectTab($("events").hidden ? "events" : "calls");
-  }
-});
+arrows("kinds", Object.keys(KINDS), () => kind, selectKind);
+arrows("feeds", FEEDS, () => $("events").hidden ? "calls" : "events", selectTab);
 document.addEventListener("keydown", event => {
   const typingNow = event.target.closest("input, textarea, select, dialog");
   if (!typingNow && !event.ctrlKey && !event.metaKey && !event.altKey) {
@@ -490,7 +533,7 @@ document.addEventListener("keydown", event => {
       $("search").focus();
     } else if (event.key === "n") {
       event.preventDefault();
-      openEditor(null);
+      KINDS[kind].open(null);
     }
   }
   const row = event.target.closest(".rows li");
@@ -500,10 +543,22 @@ document.addEventListener("keydown", event => {
   }
 });
 
-$("editor").addEventListener("close", () => history.replaceState(null, "", location.pathname));
+$("editor").addEventListener("close", forgetHash);
+
+function forgetHash() {
+  history.replaceState(null, "", location.pathname);
+}
+
+const OPENED_BY = {cus_: "customers", in_: "invoices", prod_: "products"};
 
 buildFaults();
+startBilling();
 poll();
-if (location.hash.startsWith("#cus_")) {
-  openEditor(location.hash.slice(1));
+for (const [prefix, name] of Object.entries(OPENED_BY)) {
+  if (location.hash.startsWith("#" + prefix)) {
+    selectKind(name);
+    KINDS[name].open(location.hash.slice(1));
+  } else if (location.hash === "#" + name) {
+    selectKind(name);
+  }
 }

@@ -1,6 +1,7 @@
 package io.bactrian.sandbox;
 
 import io.bactrian.Migrations;
+import io.bactrian.sandbox.mail.MailCatcher;
 import io.bactrian.sandbox.stripe.StripeSimulator;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -11,7 +12,7 @@ import java.util.concurrent.CompletionException;
 import org.postgresql.ds.PGSimpleDataSource;
 
 /**
- * What the sandbox brings along: a Postgres with sample customers, a Kafka, a Stripe. Each only where the user's settings name none; from
+ * What the sandbox brings along: a Postgres with sample customers, a Kafka, a Stripe, and somebody who catches mail. Each only where the user's settings name none; from
  * then on the settings name ours.
  */
 final class SandboxParts implements AutoCloseable {
@@ -20,12 +21,14 @@ final class SandboxParts implements AutoCloseable {
     private static final String RATE_LIMIT = "1000";
     private static final String API_KEY = "sk_test_sandbox";
     private static final String WEBHOOK_SECRET = "whsec_sandbox";
+    private static final String MAIL_KEY = "SG.sandbox";
 
     private final SandboxSettings settings;
     private final Path directory;
     private volatile SandboxPostgres postgres;
     private volatile SandboxKafka kafka;
     private volatile StripeSimulator stripe;
+    private volatile MailCatcher mail;
 
     /** @param directory where their state is kept */
     SandboxParts(SandboxSettings settings, Path directory) {
@@ -48,7 +51,8 @@ final class SandboxParts implements AutoCloseable {
             CompletableFuture.allOf(
                     start("Postgres", "postgres.url", "sandbox.postgres-port", this::startPostgres),
                     start("Kafka", "kafka.brokers", "sandbox.kafka-port", this::startKafka),
-                    start("Stripe simulator", "stripe.api-key", "sandbox.stripe-port", this::startStripe)).join();
+                    start("Stripe simulator", "stripe.api-key", "sandbox.stripe-port", this::startStripe),
+                    start("mail catcher", "welcome-email.provider", "sandbox.mail-port", this::startMail)).join();
         } catch (CompletionException e) {
             throw e.getCause() instanceof IOException problem ? problem : new IOException(e.getCause().toString(), e.getCause());
         }
@@ -119,6 +123,26 @@ final class SandboxParts implements AutoCloseable {
         }
     }
 
+    private void startMail() throws IOException {
+        int port = settings.port("sandbox.mail-port", 12112);
+        if (!Ports.isFree(port)) {
+            throw new PortTakenException(port);
+        }
+        mail = MailCatcher.start(port, MAIL_KEY);
+        settings.set("welcome-email.provider", "sendgrid");
+        settings.set("sendgrid.api-base", mail.baseUrl().toString());
+        settings.set("sendgrid.api-key", MAIL_KEY);
+        if (settings.isEmpty("welcome-email.from")) {
+            settings.set("welcome-email.from", "hello@example.com");
+            settings.set("welcome-email.from-name", "Bactrian's sandbox");
+        }
+    }
+
+    /** Where caught mail is shown; null when it is really sent. */
+    String mailPage() {
+        return mail == null ? null : mail.baseUrl() + "/";
+    }
+
     /** Where our Stripe simulator's page is; null when there is none. */
     String stripePage() {
         return stripe == null ? null : stripe.baseUrl() + "/";
@@ -137,6 +161,9 @@ final class SandboxParts implements AutoCloseable {
     /** Stops what was started. */
     @Override
     public void close() throws IOException {
+        if (mail != null) {
+            mail.close();
+        }
         if (stripe != null) {
             stripe.close();
         }

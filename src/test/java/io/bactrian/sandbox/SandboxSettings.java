@@ -8,7 +8,8 @@ import java.util.Properties;
 
 /**
  * The application's settings as the sandbox finds them, in the application's order (environment, system properties, application.properties),
- * and its own: {@code sandbox.directory}, {@code sandbox.postgres-port}, {@code sandbox.kafka-port}, {@code sandbox.stripe-port}.
+ * and its own: {@code sandbox.directory}, {@code sandbox.postgres-port}, {@code sandbox.kafka-port}, {@code sandbox.stripe-port},
+ * {@code sandbox.mail-port}.
  */
 final class SandboxSettings {
 

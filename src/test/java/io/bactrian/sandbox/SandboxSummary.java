@@ -16,13 +16,14 @@ record SandboxSummary(SandboxSettings settings, SandboxParts parts) {
                   Postgres          %s
                   Kafka             %s
                   Stripe            %s
+                  Mail              %s
 
                 Three things to try:
 
                   Change a customer with SQL, and see the change in Stripe's page:
                     %s -c "update customers set name = 'Ada King' where email = 'ada@example.com'"
 
-                  Add one with curl:
+                  Add one with curl, and see him welcomed in the mail's page:
                     curl %s -H 'Content-Type: application/json' -d '{"name": "Grace Hopper", "email": "grace@example.com"}'
 
                   Edit or delete one in Stripe's page, and see the change in the catalogue:
@@ -34,6 +35,7 @@ record SandboxSummary(SandboxSettings settings, SandboxParts parts) {
                 parts.postgresAddress() == null ? "yours" : parts.postgresAddress(),
                 parts.kafkaAddress() == null ? "yours" : parts.kafkaAddress(),
                 parts.stripePage() == null ? "yours" : parts.stripePage() + " (a simulator with its page)",
+                parts.mailPage() == null ? "yours" : parts.mailPage() + " (nobody gets it, the page shows it)",
                 psql, api, api);
     }
 }

@@ -32,7 +32,8 @@ class SandboxTest {
     @BeforeEach
     void prepare() throws IOException {
         ChildProcess.copyTo(directory, "application.properties", "sql", "routes");
-        Stream.of("HTTP_PORT", "MANAGEMENT_PORT", "SANDBOX_POSTGRES_PORT", "SANDBOX_KAFKA_PORT", "SANDBOX_STRIPE_PORT")
+        Stream.of("HTTP_PORT", "MANAGEMENT_PORT", "SANDBOX_POSTGRES_PORT", "SANDBOX_KAFKA_PORT", "SANDBOX_STRIPE_PORT",
+                        "SANDBOX_MAIL_PORT")
                 .forEach(name -> ports.put(name, Ports.free()));
     }
 

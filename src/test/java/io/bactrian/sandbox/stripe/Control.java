@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.util.List;
 import java.util.Map;
+import java.util.function.UnaryOperator;
 
 /**
  * {@code /simulator/…}: what tests and the page do with the simulator itself, as JSON.
@@ -17,6 +18,10 @@ import java.util.Map;
  * <tr><td>GET {@code /simulator/state}</td><td>counts, newest events and deliveries</td></tr>
  * <tr><td>GET, POST {@code /simulator/dashboard/customers}</td><td>search; create</td></tr>
  * <tr><td>GET, POST, DELETE {@code /simulator/dashboard/customers/{id}}</td><td>show, edit, delete one</td></tr>
+ * <tr><td>the same for {@code invoices} and {@code products}</td><td>as {@link Dashboard} has it</td></tr>
+ * <tr><td>POST {@code /simulator/dashboard/invoices/{id}/finalize}, {@code pay}, {@code void}, {@code mark_uncollectible}</td><td>as named</td></tr>
+ * <tr><td>POST {@code /simulator/dashboard/invoices/{id}/lines}</td><td>add a line to a draft</td></tr>
+ * <tr><td>POST, DELETE {@code /simulator/dashboard/invoices/{id}/lines/{item}}</td><td>change, remove it</td></tr>
  * </table>
  */
 final class Control {
@@ -59,6 +64,9 @@ final class Control {
     JsonNode call(String method, String path, Map<String, Object> query, byte[] body) {
         var parts = List.of(path.substring("/simulator/".length()).split("/"));
         try {
+            if (parts.get(0).equals("dashboard") && parts.size() > 1) {
+                return dashboard(method, path, parts.subList(1, parts.size()), query, body);
+            }
             return switch (method + " " + parts.get(0) + " " + parts.size()) {
                 case "GET faults 1" -> simulator.faults().toJson();
                 case "POST faults 1" -> changeFaults(json(body));
@@ -66,16 +74,51 @@ final class Control {
                 case "GET calls 1" -> calls(number(query, "limit", 100));
                 case "DELETE calls 1" -> clearCalls();
                 case "GET state 1" -> state();
-                case "GET dashboard 2" -> search(query);
-                case "POST dashboard 2" -> simulator.dashboard().createCustomer(fields(body));
-                case "GET dashboard 3" -> simulator.dashboard().customer(parts.get(2));
-                case "POST dashboard 3" -> simulator.dashboard().updateCustomer(parts.get(2), fields(body));
-                case "DELETE dashboard 3" -> simulator.dashboard().deleteCustomer(parts.get(2));
-                default -> throw new Refused(404, "There is no " + method + " " + path, null);
+                default -> throw unknown(method, path);
             };
         } catch (IllegalArgumentException e) {
             throw e.getCause() instanceof ApiError error ? new Refused(error.status, error.getMessage(), error.param) : new Refused(400, e.getMessage(), null);
         }
+    }
+
+    private JsonNode dashboard(String method, String path, List<String> parts, Map<String, Object> query, byte[] body) {
+        var desk = simulator.dashboard();
+        var id = parts.size() > 1 ? parts.get(1) : null;
+        return switch (method + " " + parts.get(0) + " " + parts.size()) {
+            case "GET customers 1" -> search(query, Resources.CUSTOMERS, UnaryOperator.identity(), "id", "name", "email", "phone", "description");
+            case "POST customers 1" -> desk.createCustomer(fields(body));
+            case "GET customers 2" -> desk.customer(id);
+            case "POST customers 2" -> desk.updateCustomer(id, fields(body));
+            case "DELETE customers 2" -> desk.deleteCustomer(id);
+            case "GET invoices 1" -> search(query, Resources.INVOICES, UnaryOperator.identity(), "id", "number", "status", "customer", "customer_name", "customer_email", "description");
+            case "POST invoices 1" -> desk.createInvoice(fields(body));
+            case "GET invoices 2" -> desk.invoice(id);
+            case "POST invoices 2" -> desk.updateInvoice(id, fields(body));
+            case "DELETE invoices 2" -> desk.deleteInvoice(id);
+            case "POST invoices 3" -> switch (parts.get(2)) {
+                case "finalize" -> desk.finalizeInvoice(id);
+                case "pay" -> desk.payInvoice(id);
+                case "void" -> desk.voidInvoice(id);
+                case "mark_uncollectible" -> desk.markUncollectible(id);
+                case "lines" -> Json.MAPPER.createObjectNode().put("id", desk.addLine(id, fields(body)));
+                default -> throw unknown(method, path);
+            };
+            case "POST invoices 4" -> desk.updateLine(parts.get(3), fields(body));
+            case "DELETE invoices 4" -> {
+                desk.removeLine(parts.get(3));
+                yield desk.invoice(id);
+            }
+            case "GET products 1" -> search(query, Resources.PRODUCTS, this::priced, "id", "name", "description");
+            case "POST products 1" -> desk.createProduct(fields(body));
+            case "GET products 2" -> desk.product(id);
+            case "POST products 2" -> desk.updateProduct(id, fields(body));
+            case "DELETE products 2" -> desk.deleteProduct(id);
+            default -> throw unknown(method, path);
+        };
+    }
+
+    private static Refused unknown(String method, String path) {
+        return new Refused(404, "There is no " + method + " " + path, null);
     }
 
     private JsonNode changeFaults(JsonNode change) {
@@ -114,14 +157,17 @@ final class Control {
         return state;
     }
 
-    /** Customers whose id, name, email, phone or description has the text {@code q}, newest first. */
-    private JsonNode search(Map<String, Object> query) {
-        var page = account.search(Resources.CUSTOMERS, String.valueOf(query.getOrDefault("q", "")), List.of("id", "name", "email", "phone", "description"),
-                number(query, "limit", 20), number(query, "offset", 0));
+    /** Objects that have the text {@code q} in one of some fields, newest first. */
+    private JsonNode search(Map<String, Object> query, Resource resource, UnaryOperator<ObjectNode> show, String... fields) {
+        var page = account.search(resource, String.valueOf(query.getOrDefault("q", "")), List.of(fields), number(query, "limit", 20), number(query, "offset", 0));
         var answer = Json.MAPPER.createObjectNode().put("has_more", page.more());
         var data = answer.putArray("data");
-        page.items().forEach(customer -> data.add(Json.object(customer)));
+        page.items().forEach(found -> data.add(show.apply(Json.object(found))));
         return answer;
+    }
+
+    private ObjectNode priced(ObjectNode product) {
+        return product.set("default_price", product.get("default_price").isNull() ? null : account.live(Json.text(product, "default_price")));
     }
 
     private static int number(Map<String, Object> query, String name, int otherwise) {

@@ -100,6 +100,45 @@ class ControlTest {
     }
 
     @Test
+    void edits_invoices_as_a_person_does() throws Exception {
+        var customer = http.json("/simulator/dashboard/customers", json("{'name':'Ada'}")).id();
+        var created = http.json("/simulator/dashboard/invoices", json("{'customer':'" + customer + "','currency':'kwd','due_date':'2030-12-31',"
+                + "'lines':[{'description':'Tea','quantity':2,'unit_amount':1500}]}"));
+        assertEquals(3000, created.json().get("total").asInt());
+        var path = "/simulator/dashboard/invoices/" + created.id();
+        var line = http.json(path + "/lines", json("{'description':'Milk','unit_amount':250}")).id();
+        assertEquals(200, http.json(path + "/lines/" + line, json("{'quantity':4}")).status());
+        assertEquals(4000, http.get(path).json().get("total").asInt());
+        assertEquals(3000, http.delete(path + "/lines/" + line).json().get("total").asInt());
+        assertEquals("open", http.json(path + "/finalize", json("{}")).json().get("status").asText());
+        assertEquals("uncollectible", http.json(path + "/mark_uncollectible", json("{}")).json().get("status").asText());
+        assertEquals("paid", http.json(path + "/pay", json("{}")).json().get("status").asText());
+        assertEquals(400, http.json(path + "/void", json("{}")).status());
+        assertEquals(400, http.delete(path).status());
+        assertEquals(404, http.json(path + "/frobnicate", json("{}")).status());
+        assertEquals(404, http.get("/simulator/dashboard/invoices/in_no").status());
+        assertEquals(1, http.get("/simulator/dashboard/invoices?q=ada").json().at("/data/0/lines/data").size());
+        assertEquals(0, http.get("/simulator/dashboard/invoices?q=grace").json().get("data").size());
+        assertEquals(400, http.json("/simulator/dashboard/invoices", json("{'customer':'" + customer + "','due_date':'2030-13-31'}")).status());
+        assertEquals(400, http.json("/simulator/dashboard/invoices", json("{'customer':'" + customer + "','lines':['x']}")).status());
+        assertEquals(List.of(), simulator.apiCalls());
+    }
+
+    @Test
+    void edits_products_as_a_person_does() throws Exception {
+        var created = http.json("/simulator/dashboard/products", json("{'name':'Tea','unit_amount':4900,'currency':'nok'}"));
+        var path = "/simulator/dashboard/products/" + created.id();
+        assertEquals(4900, created.json().at("/default_price/unit_amount").asInt());
+        assertEquals(5900, http.json(path, json("{'unit_amount':5900}")).json().at("/default_price/unit_amount").asInt());
+        assertEquals(5900, http.get("/simulator/dashboard/products").json().at("/data/0/default_price/unit_amount").asInt());
+        assertFalse(http.json(path, json("{'active':false,'unit_amount':null}")).json().get("default_price").isObject());
+        assertTrue(http.get("/simulator/dashboard/products?q=tea").json().at("/data/0/default_price").isNull());
+        assertEquals(400, http.delete(path).status());
+        assertEquals(404, http.get("/simulator/dashboard/plans").status());
+        assertEquals(404, http.get("/simulator/dashboard").status());
+    }
+
+    @Test
     void does_not_take_what_another_sites_page_could_send() throws Exception {
         var reply = http.send(http.request("/simulator/dashboard/customers").header("Content-Type", "text/plain").POST(BodyPublishers.ofString("{\"name\":\"x\"}")));
         assertEquals(415, reply.status());
@@ -111,7 +150,7 @@ class ControlTest {
     void serves_a_page_that_loads_nothing_from_elsewhere() throws Exception {
         var page = text("/");
         assertTrue(page.contains("<title>Stripe simulator</title>"));
-        for (var asset : List.of("/page.css", "/page.js", "/icon.svg")) {
+        for (var asset : List.of("/page.css", "/billing.js", "/page.js", "/icon.svg")) {
             assertTrue(page.contains("\"" + asset + "\""));
             assertFalse(Pattern.compile("(src|href|url)\\W{1,3}https?:").matcher(page + text(asset)).find(), asset);
         }

@@ -1,8 +1,10 @@
 package io.bactrian.sandbox.stripe;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.math.BigDecimal;
 import java.math.RoundingMode;
+import java.util.List;
 
 /**
  * Invoice items: an amount of their own, or a unit amount or price times a quantity. They wait for the customer's next invoice, or go straight
@@ -11,6 +13,8 @@ import java.math.RoundingMode;
  * @see <a href="https://docs.stripe.com/api/invoiceitems">Invoice items</a>
  */
 final class InvoiceItems implements Resource.Lifecycle {
+
+    private static final List<String> PRICED_BY = List.of("amount", "unit_amount_decimal", "pricing", "price_data");
 
     @Override
     public void create(Transaction tx, ObjectNode item, ObjectNode values) {
@@ -35,7 +39,7 @@ final class InvoiceItems implements Resource.Lifecycle {
     public void update(Transaction tx, ObjectNode item, ObjectNode values) {
         var invoice = Json.text(item, "invoice");
         var draft = invoice == null ? null : draft(tx, invoice);
-        if (values.has("amount") || values.has("unit_amount_decimal") || values.has("pricing") || values.has("quantity")) {
+        if (values.has("quantity") || PRICED_BY.stream().anyMatch(values::has)) {
             price(tx, item, values);
         }
         if (draft != null) {
@@ -61,24 +65,42 @@ final class InvoiceItems implements Resource.Lifecycle {
 
     /** Works out the amount and what it is made of; what is not sent stays as it was. */
     private static void price(Transaction tx, ObjectNode item, ObjectNode values) {
-        var quantity = item.path("quantity").asLong(1);
-        var pricing = item.get("pricing") instanceof ObjectNode before ? before : item.putObject("pricing");
+        checkOneOf(values, PRICED_BY);
+        checkOneOf(values, List.of("amount", "quantity"));
+        var pricing = item.get("pricing") instanceof ObjectNode before ? before : item.putObject("pricing").put("type", "price_details");
         if (values.has("pricing")) {
-            var price = price(tx, values.get("pricing").path("price").asText());
-            item.set("currency", price.get("currency"));
-            pricing.put("type", "price_details").set("unit_amount_decimal", price.get("unit_amount_decimal"));
-            pricing.putObject("price_details").<ObjectNode>set("price", price.get("id")).set("product", price.get("product"));
+            use(item, pricing, price(tx, values.get("pricing").path("price").asText()), "pricing[price]");
+        } else if (values.get("price_data") instanceof ObjectNode data) {
+            var product = tx.find(data.get("product").asText());
+            if (product == null || !"product".equals(Json.text(product, "object"))) {
+                throw ApiError.missing(400, "product", data.get("product").asText(), "price_data[product]");
+            }
+            use(item, pricing, Prices.make(tx, data, product.get("id"), false), "price_data[currency]");
         } else if (values.has("unit_amount_decimal")) {
-            pricing.set("unit_amount_decimal", values.get("unit_amount_decimal"));
+            pricing.put("unit_amount_decimal", values.get("unit_amount_decimal").asText()).remove("price_details");
         } else if (values.has("amount")) {
-            var unit = new BigDecimal(values.get("amount").asLong()).divide(BigDecimal.valueOf(Math.max(1, quantity)), 12, RoundingMode.HALF_UP);
-            pricing.put("unit_amount_decimal", unit.stripTrailingZeros().toPlainString());
+            pricing.put("unit_amount_decimal", values.get("amount").asText()).remove("price_details");
+            item.put("quantity", 1);
         } else if (!pricing.has("unit_amount_decimal")) {
-            throw ApiError.invalid("parameter_missing", "Send amount, unit_amount_decimal or pricing[price].", "amount");
+            throw ApiError.invalid("parameter_missing", "Send amount, unit_amount_decimal, pricing[price] or price_data.", "amount");
         }
-        var unit = new BigDecimal(pricing.get("unit_amount_decimal").asText());
-        var amount = unit.multiply(BigDecimal.valueOf(quantity)).setScale(0, RoundingMode.HALF_UP).longValueExact();
-        item.put("amount", amount).put("net_amount", amount).put("quantity", quantity).put("quantity_decimal", String.valueOf(quantity));
+        var quantity = item.path("quantity").asLong();
+        var amount = new BigDecimal(pricing.get("unit_amount_decimal").asText()).multiply(BigDecimal.valueOf(quantity)).setScale(0, RoundingMode.HALF_UP);
+        if (amount.abs().compareTo(BigDecimal.valueOf(Prices.MOST)) > 0) {
+            throw ApiError.invalid("amount_too_large", "The total amount (quantity * unit amount) must be no more than " + Prices.MOST + ", but it is " + amount.toPlainString() + ".",
+                    values.has("quantity") ? "quantity" : "amount");
+        }
+        item.put("amount", amount.longValueExact()).put("net_amount", amount.longValueExact()).put("quantity_decimal", String.valueOf(quantity));
+    }
+
+    /** Prices an item by a price, which gives an item that has no currency its own. */
+    private static void use(ObjectNode item, ObjectNode pricing, ObjectNode price, String param) {
+        if (!item.path("currency").isNull() && !item.get("currency").equals(price.get("currency"))) {
+            throw ApiError.invalid(null, "The price is in " + Json.text(price, "currency") + ", but the item is in " + Json.text(item, "currency") + ".", param);
+        }
+        item.set("currency", price.get("currency"));
+        pricing.set("unit_amount_decimal", price.get("unit_amount_decimal"));
+        pricing.putObject("price_details").<ObjectNode>set("price", price.get("id")).set("product", price.get("product"));
     }
 
     private static ObjectNode price(Transaction tx, String id) {
@@ -86,6 +108,19 @@ final class InvoiceItems implements Resource.Lifecycle {
         if (price == null || !"price".equals(Json.text(price, "object"))) {
             throw ApiError.missing(400, "price", id, "pricing[price]");
         }
+        if (!price.get("active").asBoolean()) {
+            throw ApiError.invalid(null, "The price specified is inactive. This field only accepts active prices.", "pricing[price]");
+        }
+        if (!"one_time".equals(Json.text(price, "type"))) {
+            throw ApiError.invalid(null, "The price specified is set to type=recurring but this field only accepts prices with type=one_time.", "pricing[price]");
+        }
         return price;
+    }
+
+    private static void checkOneOf(JsonNode values, List<String> names) {
+        var sent = names.stream().filter(values::has).toList();
+        if (sent.size() > 1) {
+            throw ApiError.invalid(null, "You may only specify one of these parameters: " + String.join(", ", sent) + ".", sent.get(1));
+        }
     }
 }

@@ -3,6 +3,7 @@ package io.bactrian.sandbox.stripe;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.databind.node.TextNode;
 import io.bactrian.sandbox.stripe.Resource.Action;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -15,11 +16,17 @@ import java.util.Set;
  *
  * <p>There is no money here: paying an open invoice always succeeds, as if the customer had a card that works.
  *
+ * <p>The invoices of a deleted customer stay as they are, since they are the books: they can be read, paid, voided and given up, and a draft can
+ * be changed and deleted. Only finalizing it is refused, and new items. Stripe documents no more than that subscriptions are cancelled.
+ *
  * @see <a href="https://docs.stripe.com/invoicing/overview">How invoices work</a>
  */
 final class Invoices implements Resource.Lifecycle {
 
     private static final int LINES_SHOWN = 10;
+
+    /** As of <a href="https://docs.stripe.com/changelog/2016-02-22/no-more-than-250-invoice-items">2016-02-22</a>. */
+    private static final int LINES_MOST = 250;
     private static final long DAY_SECONDS = 24 * 3600;
     private static final Params NONE = new Params();
 
@@ -36,9 +43,7 @@ final class Invoices implements Resource.Lifecycle {
         if (invoice.path("currency").isNull()) {
             invoice.set("currency", customer.path("currency").isTextual() ? customer.get("currency") : Json.MAPPER.getNodeFactory().textNode("usd"));
         }
-        for (var field : List.of("address", "email", "name", "phone")) {
-            invoice.set("customer_" + field, customer.get(field));
-        }
+        addressTo(invoice, customer);
         invoice.put("period_start", tx.now).put("period_end", tx.now);
         ((ObjectNode) invoice.get("lines")).put("url", "/v1/invoices/" + Json.text(invoice, "id") + "/lines");
         setDueDate(tx, invoice, values);
@@ -49,7 +54,7 @@ final class Invoices implements Resource.Lifecycle {
             for (var item : pending) {
                 item.set("invoice", invoice.get("id"));
                 tx.save(item);
-                lines(invoice).add(line(item));
+                lines(invoice).add(line(tx, item));
             }
         }
         total(invoice);
@@ -82,9 +87,11 @@ final class Invoices implements Resource.Lifecycle {
     /** Puts an item's line into a draft, or replaces it there. */
     static void put(Transaction tx, ObjectNode invoice, ObjectNode item) {
         var lines = lines(invoice);
-        var line = line(item);
-        var index = indexOf(lines, line);
-        if (index < 0) {
+        var line = line(tx, item);
+        var index = indexOf(lines, line.get("id"));
+        if (index < 0 && lines.size() == LINES_MOST) {
+            throw ApiError.invalid(null, "An invoice can have up to " + LINES_MOST + " items.", "invoice");
+        } else if (index < 0) {
             lines.add(line);
         } else {
             lines.set(index, line);
@@ -95,7 +102,7 @@ final class Invoices implements Resource.Lifecycle {
 
     /** Takes an item's line out of a draft. */
     static void remove(Transaction tx, ObjectNode invoice, ObjectNode item) {
-        var index = indexOf(lines(invoice), line(item));
+        var index = indexOf(lines(invoice), lineId(item));
         if (index >= 0) {
             lines(invoice).remove(index);
         }
@@ -115,9 +122,13 @@ final class Invoices implements Resource.Lifecycle {
         return invoice;
     }
 
-    private static List<String> finish(Transaction tx, ObjectNode invoice, ObjectNode values) {
+    private static void finish(Transaction tx, ObjectNode invoice, ObjectNode values) {
         expect(invoice, "finalized", "draft");
-        var customer = tx.get(Resources.CUSTOMERS, Json.text(invoice, "customer"));
+        var customer = tx.find(Json.text(invoice, "customer"));
+        if (customer == null) {
+            throw ApiError.missing(400, "customer", Json.text(invoice, "customer"), "customer");
+        }
+        addressTo(invoice, customer);
         if (invoice.path("number").isNull()) {
             var sequence = customer.path("next_invoice_sequence").asLong();
             invoice.put("number", Json.text(customer, "invoice_prefix") + "-" + String.format("%04d", sequence));
@@ -132,57 +143,69 @@ final class Invoices implements Resource.Lifecycle {
             invoice.set("auto_advance", values.get("auto_advance"));
         }
         transition(invoice, "finalized_at", tx.now);
+        save(tx, invoice, "finalized");
         if (invoice.path("amount_due").asLong() == 0) {
             settle(tx, invoice);
-            return List.of("finalized", "paid", "payment_succeeded");
         }
-        return List.of("finalized");
     }
 
-    private static List<String> pay(Transaction tx, ObjectNode invoice, ObjectNode values) {
-        var events = new ArrayList<String>();
+    private static void pay(Transaction tx, ObjectNode invoice, ObjectNode values) {
         if (isDraft(invoice)) {
-            events.addAll(finish(tx, invoice, values));
-            if (events.contains("paid")) {
-                return events;
+            finish(tx, invoice, values);
+            if ("paid".equals(Json.text(invoice, "status"))) {
+                return;
             }
         }
         expect(invoice, "paid", "open", "uncollectible");
-        invoice.put("attempted", true).put("attempt_count", 1);
+        if (!values.path("paid_out_of_band").asBoolean()) {
+            invoice.put("attempted", true).put("attempt_count", 1);
+        }
         settle(tx, invoice);
-        events.addAll(List.of("paid", "payment_succeeded"));
-        return events;
     }
 
-    private static List<String> send(Transaction tx, ObjectNode invoice, ObjectNode values) {
+    private static void send(Transaction tx, ObjectNode invoice, ObjectNode values) {
         if (!"send_invoice".equals(Json.text(invoice, "collection_method"))) {
             throw ApiError.invalid(null, "Only an invoice with collection_method=send_invoice can be sent.", null);
         }
-        var events = new ArrayList<String>();
         if (isDraft(invoice)) {
-            events.addAll(finish(tx, invoice, values));
+            finish(tx, invoice, values);
         }
-        events.add("sent");
-        return events;
+        save(tx, invoice, "sent");
     }
 
-    private static List<String> cancel(Transaction tx, ObjectNode invoice, ObjectNode values) {
+    private static void cancel(Transaction tx, ObjectNode invoice, ObjectNode values) {
         expect(invoice, "voided", "open", "uncollectible");
         invoice.put("status", "void");
         transition(invoice, "voided_at", tx.now);
-        return List.of("voided");
+        save(tx, invoice, "voided");
     }
 
-    private static List<String> giveUp(Transaction tx, ObjectNode invoice, ObjectNode values) {
+    private static void giveUp(Transaction tx, ObjectNode invoice, ObjectNode values) {
         expect(invoice, "marked uncollectible", "open");
         invoice.put("status", "uncollectible");
         transition(invoice, "marked_uncollectible_at", tx.now);
-        return List.of("marked_uncollectible");
+        save(tx, invoice, "marked_uncollectible");
     }
 
     private static void settle(Transaction tx, ObjectNode invoice) {
         invoice.put("status", "paid").put("amount_remaining", 0).set("amount_paid", invoice.get("amount_due"));
         transition(invoice, "paid_at", tx.now);
+        save(tx, invoice, "paid", "payment_succeeded");
+    }
+
+    /** Saves a step of an invoice's life, whose events show it as it is now. */
+    private static void save(Transaction tx, ObjectNode invoice, String... what) {
+        tx.update(Resources.INVOICES, invoice);
+        for (var event : what) {
+            tx.event(Resources.INVOICES, event, invoice);
+        }
+    }
+
+    /** Until it is finalized, an invoice has the customer's particulars. */
+    private static void addressTo(ObjectNode invoice, ObjectNode customer) {
+        for (var field : List.of("address", "email", "name", "phone")) {
+            invoice.set("customer_" + field, customer.get(field));
+        }
     }
 
     private static void transition(ObjectNode invoice, String name, long time) {
@@ -204,28 +227,40 @@ final class Invoices implements Resource.Lifecycle {
         if (sent && invoice.path("due_date").isNull()) {
             throw ApiError.invalid("parameter_missing", "An invoice with collection_method=send_invoice needs days_until_due or due_date.", "days_until_due");
         }
+        if (!sent && !values.has("due_date")) {
+            invoice.putNull("due_date");
+        }
         if (!sent && (values.has("days_until_due") || values.has("due_date"))) {
             throw ApiError.invalid(null, "days_until_due and due_date go with collection_method=send_invoice only.", "days_until_due");
         }
     }
 
-    private static ObjectNode line(ObjectNode item) {
+    /** The line of an item. One without a description shows the name of its product. */
+    private static ObjectNode line(Transaction tx, ObjectNode item) {
         var line = Resources.template("line_item").deepCopy();
         for (var field : List.of("amount", "currency", "description", "discountable", "invoice", "metadata", "period", "pricing", "quantity", "quantity_decimal")) {
             line.set(field, item.get(field));
         }
-        line.put("id", Json.text(item, "id").replaceFirst("^ii_", "il_")).set("subtotal", item.get("amount"));
+        var product = tx.find(item.at("/pricing/price_details/product").asText());
+        if (item.path("description").isNull() && product != null) {
+            line.set("description", product.get("name"));
+        }
+        line.<ObjectNode>set("id", lineId(item)).set("subtotal", item.get("amount"));
         ((ObjectNode) line.get("parent").get("invoice_item_details")).set("invoice_item", item.get("id"));
         return line;
+    }
+
+    private static JsonNode lineId(ObjectNode item) {
+        return TextNode.valueOf(Json.text(item, "id").replaceFirst("^ii_", "il_"));
     }
 
     private static ArrayNode lines(ObjectNode invoice) {
         return (ArrayNode) invoice.get("lines").get("data");
     }
 
-    private static int indexOf(ArrayNode lines, ObjectNode line) {
+    private static int indexOf(ArrayNode lines, JsonNode id) {
         for (var i = 0; i < lines.size(); i++) {
-            if (lines.get(i).get("id").equals(line.get("id"))) {
+            if (lines.get(i).get("id").equals(id)) {
                 return i;
             }
         }

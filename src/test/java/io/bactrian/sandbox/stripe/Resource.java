@@ -68,9 +68,9 @@ record Resource(String path, String object, Supplier<String> ids, ObjectNode tem
             params = params.and(Param.EXPAND);
         }
 
-        /** Changes the object, which the caller saves, and returns the second halves of the event types to send then. */
+        /** Changes the object and saves it, with its events. */
         interface Effect {
-            List<String> run(Transaction tx, ObjectNode object, ObjectNode values);
+            void run(Transaction tx, ObjectNode object, ObjectNode values);
         }
     }
 

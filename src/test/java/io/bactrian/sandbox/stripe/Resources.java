@@ -8,7 +8,6 @@ import static io.bactrian.sandbox.stripe.Type.integer;
 import static io.bactrian.sandbox.stripe.Type.text;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.bactrian.sandbox.stripe.Resource.Filter;
 import io.bactrian.sandbox.stripe.Resource.Lifecycle;
@@ -48,6 +47,15 @@ final class Resources {
             param("postal_code", text(LONG_TEXT)).unsettable(),
             param("state", text(LONG_TEXT)).unsettable());
 
+    private static final Param RECURRING = param("recurring", new Type.Hash(new Params(
+            param("interval", choice("day", "week", "month", "year")).mandatory(),
+            param("interval_count", integer(1, 1095)),
+            param("meter", text(LONG_TEXT)),
+            param("usage_type", choice("licensed", "metered")))));
+    private static final Param TAX_BEHAVIOR = param("tax_behavior", choice("exclusive", "inclusive", "unspecified"));
+    private static final Param UNIT_AMOUNT = param("unit_amount", integer(0, Prices.MOST));
+    private static final Param UNIT_AMOUNT_DECIMAL = param("unit_amount_decimal", Type.decimal(0, Prices.MOST));
+
     static final Resource CUSTOMERS = new Resource("customers", "customer", () -> Ids.shortId("cus_"), template("customer"),
             new Params(
                     param("address", new Type.Hash(ADDRESS)).unsettable(),
@@ -86,6 +94,13 @@ final class Resources {
             new Params(
                     param("active", bool()),
                     param("default_price", new Type.Reference("price")).clearable().updateOnly(),
+                    param("default_price_data", new Type.Hash(new Params(
+                            param("currency", currency()).mandatory(),
+                            METADATA,
+                            RECURRING,
+                            TAX_BEHAVIOR,
+                            UNIT_AMOUNT,
+                            UNIT_AMOUNT_DECIMAL))).createOnly().steering(),
                     param("description", text(40_000)).clearable(),
                     param("id", text(LONG_TEXT)).createOnly(),
                     param("images", new Type.Items(text(LONG_TEXT))).clearable(),
@@ -102,26 +117,7 @@ final class Resources {
                     param("unit_label", text(12)).clearable(),
                     param("url", text(LONG_TEXT)).clearable()),
             List.of(Filter.equal("active", bool()), Filter.equal("ids", new Type.Items(text(LONG_TEXT)), "id"), Filter.equal("url", text(LONG_TEXT))),
-            EnumSet.allOf(Verb.class), ALL_EVENTS, false, new Lifecycle() {
-                @Override
-                public void create(Transaction tx, ObjectNode product, ObjectNode values) {
-                    product.put("updated", tx.now);
-                }
-
-                @Override
-                public void update(Transaction tx, ObjectNode product, ObjectNode values) {
-                    if (!Diff.previous(tx.find(Json.text(product, "id")), product).isEmpty()) {
-                        product.put("updated", tx.now);
-                    }
-                }
-
-                @Override
-                public void delete(Transaction tx, ObjectNode product) {
-                    if (!tx.where(PRICES, "product", Json.text(product, "id")).isEmpty()) {
-                        throw ApiError.invalid(null, "This product cannot be deleted because it has prices: archive it with active=false", "id");
-                    }
-                }
-            }, null, Map.of());
+            EnumSet.allOf(Verb.class), ALL_EVENTS, false, new Products(), null, Map.of());
 
     static final Resource PRICES = new Resource("prices", "price", () -> Ids.longId("price_"), template("price"),
             new Params(
@@ -131,17 +127,27 @@ final class Resources {
                     METADATA,
                     param("nickname", text(LONG_TEXT)).clearable(),
                     param("product", new Type.Reference("product")).mandatory().createOnly(),
-                    param("recurring", new Type.Hash(new Params(
-                            param("interval", choice("day", "week", "month", "year")).mandatory(),
-                            param("interval_count", integer(1, 1095)),
-                            param("meter", text(LONG_TEXT)),
-                            param("usage_type", choice("licensed", "metered"))))).createOnly(),
-                    param("tax_behavior", choice("exclusive", "inclusive", "unspecified")),
-                    param("unit_amount", integer()).createOnly(),
-                    param("unit_amount_decimal", Type.decimal()).createOnly()),
+                    RECURRING.createOnly(),
+                    TAX_BEHAVIOR,
+                    UNIT_AMOUNT.createOnly(),
+                    UNIT_AMOUNT_DECIMAL.createOnly()),
             List.of(Filter.equal("active", bool()), Filter.equal("currency", currency()), Filter.equal("product", text(LONG_TEXT)),
                     Filter.equal("lookup_keys", new Type.Items(text(200)), "lookup_key"), Filter.equal("type", choice("one_time", "recurring"))),
             EnumSet.of(Verb.CREATE, Verb.UPDATE), ALL_EVENTS, false, new Prices(), null, Map.of());
+
+    static final Resource COUPONS = new Resource("coupons", "coupon", () -> Ids.shortId("").substring(0, 8), template("coupon"),
+            new Params(
+                    param("amount_off", integer(1, Prices.MOST)).createOnly(),
+                    param("currency", currency()).createOnly(),
+                    param("duration", choice("forever", "once", "repeating")).createOnly(),
+                    param("duration_in_months", integer(1, 1200)).createOnly(),
+                    param("id", text(LONG_TEXT)).createOnly(),
+                    param("max_redemptions", integer(1, Integer.MAX_VALUE)).createOnly(),
+                    METADATA,
+                    param("name", text(40)).clearable(),
+                    param("percent_off", Type.percent()).createOnly(),
+                    param("redeem_by", Type.timestamp()).createOnly()),
+            List.of(), EnumSet.allOf(Verb.class), ALL_EVENTS, false, new Coupons(), null, Map.of());
 
     static final Resource EVENTS = new Resource("events", "event", () -> Ids.longId("evt_"), null, new Params(),
             List.of(Filter.equal("type", text(LONG_TEXT)), Filter.equal("types", new Type.Items(text(LONG_TEXT)), "type"),
@@ -172,7 +178,7 @@ final class Resources {
 
     static final Resource INVOICE_ITEMS = new Resource("invoiceitems", "invoiceitem", () -> Ids.longId("ii_"), template("invoiceitem"),
             new Params(
-                    param("amount", integer()),
+                    param("amount", integer(-Prices.MOST, Prices.MOST)),
                     param("currency", currency()).createOnly(),
                     param("customer", new Type.Reference("customer")).mandatory().createOnly(),
                     param("description", text(500)).clearable(),
@@ -180,9 +186,15 @@ final class Resources {
                     param("invoice", new Type.Reference("invoice")).createOnly(),
                     METADATA,
                     param("period", new Type.Hash(new Params(param("end", Type.timestamp()).mandatory(), param("start", Type.timestamp()).mandatory()))),
+                    param("price_data", new Type.Hash(new Params(
+                            param("currency", currency()).mandatory(),
+                            param("product", text(LONG_TEXT)).mandatory(),
+                            TAX_BEHAVIOR,
+                            UNIT_AMOUNT,
+                            UNIT_AMOUNT_DECIMAL))).steering(),
                     param("pricing", new Type.Hash(new Params(param("price", text(LONG_TEXT)).mandatory()))).steering(),
-                    param("quantity", integer(0, 1_000_000_000)),
-                    param("unit_amount_decimal", Type.decimal()).steering()),
+                    param("quantity", integer(0, Integer.MAX_VALUE)),
+                    param("unit_amount_decimal", Type.decimal(-Prices.MOST, Prices.MOST)).steering()),
             List.of(Filter.equal("customer", text(LONG_TEXT)), Filter.equal("invoice", text(LONG_TEXT)),
                     new Filter(param("pending", bool()), "invoice", (account, invoice, wanted) -> (invoice == null) == wanted.asBoolean())),
             EnumSet.allOf(Verb.class), Set.of("created", "deleted"), false, new InvoiceItems(), null, Map.of());
@@ -207,7 +219,7 @@ final class Resources {
                     Filter.equal("collection_method", choice("charge_automatically", "send_invoice"))),
             EnumSet.allOf(Verb.class), ALL_EVENTS, false, new Invoices(), Invoices::shown, Invoices.ACTIONS);
 
-    static final List<Resource> ALL = List.of(CUSTOMERS, PRODUCTS, PRICES, INVOICE_ITEMS, INVOICES, EVENTS, WEBHOOK_ENDPOINTS);
+    static final List<Resource> ALL = List.of(CUSTOMERS, PRODUCTS, PRICES, COUPONS, INVOICE_ITEMS, INVOICES, EVENTS, WEBHOOK_ENDPOINTS);
 
     private static final Map<String, Resource> BY_PATH = ALL.stream().collect(Collectors.toMap(Resource::path, Function.identity()));
     private static final Map<String, Resource> BY_OBJECT = ALL.stream().collect(Collectors.toMap(Resource::object, Function.identity()));
@@ -234,33 +246,6 @@ final class Resources {
             return Json.MAPPER.readTree(in).required("objects");
         } catch (IOException e) {
             throw new UncheckedIOException(e);
-        }
-    }
-
-    /** A price is one-time or recurring, and has its amount both as an integer and as a decimal. */
-    private static final class Prices implements Lifecycle {
-        @Override
-        public void create(Transaction tx, ObjectNode price, ObjectNode values) {
-            if (values.has("unit_amount") == values.has("unit_amount_decimal")) {
-                throw ApiError.invalid("parameter_missing", "Send either unit_amount or unit_amount_decimal.", "unit_amount");
-            }
-            if (values.has("unit_amount")) {
-                price.put("unit_amount_decimal", values.get("unit_amount").asText());
-            } else {
-                var decimal = new java.math.BigDecimal(values.get("unit_amount_decimal").asText()).stripTrailingZeros();
-                price.set("unit_amount", decimal.scale() <= 0 ? JsonNodeFactory.instance.numberNode(decimal.longValueExact()) : JsonNodeFactory.instance.nullNode());
-            }
-            if (values.has("recurring")) {
-                price.put("type", "recurring");
-                var recurring = (ObjectNode) price.get("recurring");
-                recurring.putNull("trial_period_days");
-                if (recurring.path("interval_count").isNull()) {
-                    recurring.put("interval_count", 1);
-                }
-                if (recurring.path("usage_type").isNull()) {
-                    recurring.put("usage_type", "licensed");
-                }
-            }
         }
     }
 }

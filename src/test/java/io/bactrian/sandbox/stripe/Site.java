@@ -30,6 +30,7 @@ final class Site {
     private final Map<String, Asset> assets = Map.of(
             "/", Asset.of("text/html; charset=utf-8", "index.html"),
             "/page.css", Asset.of("text/css; charset=utf-8", "page.css"),
+            "/billing.js", Asset.of("text/javascript; charset=utf-8", "billing.js"),
             "/page.js", Asset.of("text/javascript; charset=utf-8", "page.js"),
             "/icon.svg", Asset.of("image/svg+xml", "icon.svg"));
 

@@ -21,6 +21,7 @@ final class StripeApi {
     private static final Params LINES = new Params(
             Param.param("limit", Type.integer(1, 100)),
             Param.param("starting_after", Type.text(Resources.LONG_TEXT)),
+            Param.param("ending_before", Type.text(Resources.LONG_TEXT)),
             Param.EXPAND);
     private static final Params NONE = new Params();
     private static final Params RETRIEVE = new Params(Param.EXPAND);
@@ -96,9 +97,7 @@ final class StripeApi {
         }
         var object = tx.get(resource, id);
         var values = action.params().read("", params, true);
-        var announcements = action.effect().run(tx, object, values);
-        tx.update(resource, object);
-        announcements.forEach(what -> tx.event(resource, what, object));
+        action.effect().run(tx, object, values);
         return resource.shown(object.deepCopy());
     }
 
@@ -131,22 +130,29 @@ final class StripeApi {
         if (!"list".equals(Json.text(list, "object"))) {
             throw unknownPath("GET", path);
         }
+        var items = list.path("data");
+        var limit = values.path("limit").asInt(10);
+        var before = indexOf(items, values, "ending_before", items.size());
+        var from = values.has("ending_before") ? Math.max(0, before - limit) : indexOf(items, values, "starting_after", -1) + 1;
+        var to = Math.min(before, from + limit);
         var page = Json.MAPPER.createObjectNode().put("object", "list");
         var data = page.putArray("data");
-        var limit = values.path("limit").asInt(10);
-        var after = Json.text(values, "starting_after");
-        var skipping = after != null;
-        var more = false;
-        for (var item : list.path("data")) {
-            if (skipping) {
-                skipping = !after.equals(Json.text(item, "id"));
-            } else if (data.size() < limit) {
-                data.add(item);
-            } else {
-                more = true;
+        for (var i = from; i < to; i++) {
+            data.add(items.get(i));
+        }
+        return Json.bytes(page.put("has_more", values.has("ending_before") ? from > 0 : to < items.size()).put("url", path));
+    }
+
+    private static int indexOf(JsonNode items, ObjectNode values, String param, int otherwise) {
+        if (!values.has(param)) {
+            return otherwise;
+        }
+        for (var i = 0; i < items.size(); i++) {
+            if (items.get(i).get("id").equals(values.get(param))) {
+                return i;
             }
         }
-        return Json.bytes(page.put("has_more", more).put("url", path));
+        throw ApiError.missing(400, "line item", Json.text(values, param), param);
     }
 
     /** Replaces the ids at the paths that {@code expand[]} names by their objects; {@code data.customer} goes into each item of a list. */

@@ -73,12 +73,16 @@ final class Transaction {
         return object;
     }
 
-    /** Saves an object and its {@code updated} event, unless nothing changed. */
+    /**
+     * Saves an object and its {@code updated} event, unless nothing changed. {@code previous_attributes} tells what changed of what is shown, and so
+     * is empty when only a later line than the tenth of an invoice did.
+     */
     ObjectNode update(Resource resource, ObjectNode object) {
-        var previous = Diff.previous(find(Json.text(object, "id")), object);
+        var before = find(Json.text(object, "id"));
+        var previous = Diff.previous(before, object);
         if (!previous.isEmpty()) {
             save(object);
-            announce(resource, "updated", object, previous);
+            announce(resource, "updated", object, resource.view() == null ? previous : Diff.previous(resource.shown(before), resource.shown(object.deepCopy())));
         }
         return object;
     }
@@ -96,9 +100,9 @@ final class Transaction {
         events.add(new PendingEvent(resource.object() + "." + what, resource.shown(object.deepCopy()), null));
     }
 
-    /** Saves an object without an event. */
+    /** Saves an object, as it is now, without an event. */
     void save(ObjectNode object) {
-        saved.put(Json.text(object, "id"), object);
+        saved.put(Json.text(object, "id"), object.deepCopy());
     }
 
     private void announce(Resource resource, String what, ObjectNode object, ObjectNode previous) {

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.node.LongNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.databind.node.TextNode;
 import java.math.BigDecimal;
+import java.math.BigInteger;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.Locale;
@@ -93,10 +94,40 @@ interface Type {
         return (name, raw) -> {
             var text = scalar("decimal", name, raw);
             try {
-                return TextNode.valueOf(new BigDecimal(text).toPlainString());
+                if (text.length() <= 40 && text.matches("[-+]?\\d*\\.?\\d*")) {
+                    return TextNode.valueOf(new BigDecimal(text).toPlainString());
+                }
+                throw new NumberFormatException();
             } catch (NumberFormatException e) {
                 throw ApiError.invalid("parameter_invalid_decimal", "Invalid decimal: " + shorten(text), name);
             }
+        };
+    }
+
+    /** A decimal number whose whole part is within bounds, with at most 12 decimal places. */
+    static Type decimal(long min, long max) {
+        return (name, raw) -> {
+            var value = decimal().read(name, raw);
+            var number = new BigDecimal(value.asText());
+            if (number.stripTrailingZeros().scale() > 12) {
+                throw ApiError.invalid("parameter_invalid_decimal", "Invalid decimal: at most 12 decimal places are possible", name);
+            }
+            var whole = number.toBigInteger();
+            if (number.signum() < 0 && min >= 0 || whole.compareTo(BigInteger.valueOf(min)) < 0 || whole.compareTo(BigInteger.valueOf(max)) > 0) {
+                throw ApiError.invalid("parameter_invalid_decimal", "This value must be between " + min + " and " + max + " (it is " + shorten(value.asText()) + ")", name);
+            }
+            return value;
+        };
+    }
+
+    /** A percentage above 0, up to 100; a number in the answer. */
+    static Type percent() {
+        return (name, raw) -> {
+            var number = new BigDecimal(decimal().read(name, raw).asText());
+            if (number.signum() <= 0 || number.compareTo(BigDecimal.valueOf(100)) > 0) {
+                throw ApiError.invalid(null, "This value must be above 0, and 100 at most (it is " + shorten(number.toPlainString()) + ")", name);
+            }
+            return JsonNodeFactory.instance.numberNode(number);
         };
     }
 
