@@ -2,6 +2,6 @@
 select json_build_object(
          'id', id, 'name', name, 'email', email, 'phone', phone, 'description', description, 'address', address,
          'created_at', to_char(created_at at time zone 'utc', 'yyyy-mm-dd"T"hh24:mi:ss.us"Z"'),
-         'updated_at', to_char(updated_at at time zone 'utc', 'yyyy-mm-dd"T"hh24:mi:ss.us"Z"'))::text as customer
+         'updated_at', to_char(updated_at at time zone 'utc', 'yyyy-mm-dd"T"hh24:mi:ss.us"Z"'))::text as answer
   from customers
  where id = :#id

@@ -2,9 +2,10 @@
 select action, token, external_id, key_prefix, record::text, base::text,
        extract(epoch from in_flight_at)::bigint - 300 as since -- five minutes, for clocks differ
   from sync.claim(
-         p_system    => :#${variable.system},
-         p_entity    => :#${variable.entity},
-         p_record_id => :#${variable.record_id},
-         p_fields    => :#${variable.fields}::text[],
-         p_lease     => :#${properties:sync.lease}::interval,
-         p_instance  => :#${properties:instance.id})
+         p_system        => :#${variable.system},
+         p_entity        => :#${variable.entity},
+         p_record_id     => :#${variable.record_id},
+         p_fields        => :#${variable.fields}::text[],
+         p_lease         => :#${properties:sync.lease}::interval,
+         p_instance      => :#${properties:instance.id},
+         p_first_contact => :#${properties:reconcile.first-contact})

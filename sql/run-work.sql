@@ -4,4 +4,5 @@ select sync.take_work(
          p_step        => :#${variable.run[step]},
          p_limit       => :#${properties:reconcile.batch}::integer,
          p_max_percent => :#${properties:reconcile.max-delete-percent}::numeric,
-         p_max_deletes => :#${properties:reconcile.max-deletes}::bigint)
+         p_max_deletes => :#${properties:reconcile.max-deletes}::bigint) as records,
+       :#${variable.run[step]} = 'deletes' and sync.believes_list(:#${variable.run[id]}) as unlisted

@@ -2,4 +2,4 @@
 select sync.end_work(
          p_run_id     => :#${variable.run[id]},
          p_step       => :#${variable.run[step]},
-         p_record_ids => :#${variable.records})::text
+         p_record_ids => :#${variable.work[records]})::text

@@ -18,7 +18,10 @@ $$;
 
 -- Installs the triggers that capture every change of a table with a single-column primary key.
 -- Calling it again renews them. Returns the entity's name.
-create or replace function sync.track(p_table text) returns text language plpgsql as $$
+--
+-- p_part_of: a tracked table to which this one has a foreign key. Its rows are then parts of that table's records as well:
+-- read, compared and written with them, under the names <table>/<id>, and a change of one asks to look at its record.
+create or replace function sync.track(p_table text, p_part_of text default null) returns text language plpgsql as $$
 declare
   v_relation regclass := to_regclass(p_table);
   v_name     text;
@@ -50,14 +53,19 @@ begin
 
   insert into sync.entity (name, relation, key_column, key_type, has_updated_at)
        values (v_name, v_relation, v_key, v_key_type,
-               exists (select from pg_attribute where attrelid = v_relation and attname = 'updated_at' and not attisdropped))
+               exists (select from pg_attribute where attrelid = v_relation and attname = 'updated_at' and not attisdropped
+                                                 and atttypid in ('timestamptz'::regtype, 'timestamp'::regtype)))
   on conflict (name) do update
      set relation = excluded.relation, key_column = excluded.key_column,
          key_type = excluded.key_type, has_updated_at = excluded.has_updated_at;
+  perform sync.track_part(v_name, coalesce(p_part_of, (select e.part_of from sync.entity e where e.name = v_name)));
+  perform sync.note_references();
 
   -- One function a table, so that its statements are planned once a session. It runs as its owner: a user who may
   -- write the table need not know the schema sync. Rows are compared as text, because some types have no equality.
   -- What a trigger of the user's does in turn is nobody's but the hub's, even if an inbound event set it off.
+  -- Rows that are inserted after "set local sync.importing = on" are not new, only new here: their op is r, as that of a
+  -- snapshot's in Debezium.
   -- A record's id must not be spelled as the session likes its dates and numbers.
   if v_key_type not in ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'uuid'::regtype, 'text'::regtype, 'character varying'::regtype) then
     v_settings := $s$set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'iso_8601' set extra_float_digits = 1 set bytea_output = 'hex'$s$;
@@ -73,7 +81,9 @@ begin
     begin
       if tg_op = 'INSERT' then
         insert into sync.outbox (entity, record_id, op, origin, after)
-        select %2$L, n.%3$I::text, 'c', v_origin, row_to_json(n.*) from new_rows n;
+        select %2$L, n.%3$I::text, case when current_setting('sync.importing', true) in ('on', 'true') then 'r' else 'c' end, v_origin,
+               row_to_json(n.*)
+          from new_rows n;
       elsif tg_op = 'UPDATE' then
         insert into sync.outbox (entity, record_id, op, origin, before, after)
         select %2$L, coalesce(n.%3$I, o.%3$I)::text,
@@ -133,9 +143,105 @@ begin
     execute format('drop trigger if exists sync_capture_truncate on %s', v_entity.relation);
   end if;
   execute format('drop function if exists sync.%I()', 'capture_' || v_entity.name);
+  execute format('drop function if exists sync.%I() cascade', 'parts_' || v_entity.name);
   delete from sync.entity where name = v_entity.name;
+  perform sync.note_references();
   return v_entity.name;
 end $$;
+
+-- Makes the rows of a tracked table parts of another one's records; nothing when p_whole is null.
+create or replace function sync.track_part(p_name text, p_whole text) returns void language plpgsql as $$
+declare
+  p       sync.entity;
+  w       sync.entity;
+  v_key   name;
+  v_ask   text;
+begin
+  if p_whole is null then
+    return;
+  end if;
+  select * into strict p from sync.entity e where e.name = p_name;
+  select * into w from sync.entity e where e.relation = to_regclass(p_whole) or e.name = p_whole;
+  if not found then
+    raise exception 'sync.track: % is not tracked', p_whole using hint = format('select sync.track(%L)', p_whole);
+  end if;
+  select min(a.attname::text) into v_key
+    from pg_constraint c
+    join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]
+    join pg_attribute k on k.attrelid = c.confrelid and k.attnum = c.confkey[1] and k.attname = w.key_column
+   where c.contype = 'f' and c.conrelid = p.relation and c.confrelid = w.relation and cardinality(c.conkey) = 1
+  having count(*) = 1;
+  if v_key is null then
+    raise exception 'sync.track: % does not have one foreign key to %', p_name, w.name using hint = 'A part says by one column whose part it is.';
+  end if;
+  update sync.entity e
+     set part_of = w.name, part_key = v_key,
+         part_columns = array(select a.attname::text from pg_attribute a
+                               where a.attrelid = p.relation and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+                                 and a.attname not in (p.key_column, v_key, 'created_at', 'updated_at') order by a.attnum)
+   where e.name = p_name;
+
+  v_ask := format($f$insert into sync.outbox (entity, record_id, op, origin, after)
+                     select distinct %L, r.id::text, 'r', r.origin, json_build_object(%L, r.id)::text from (%%s) r where r.id is not null;$f$, w.name, w.key_column);
+  execute format($f$
+    create or replace function sync.%1$I() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
+    declare
+      v_written text := current_setting('sync.written', true);
+      v_origin  text := case when pg_trigger_depth() = 1 and starts_with(v_written, %2$L || '/') then current_setting('sync.origin') else '' end;
+      v_rows    bigint;
+    begin
+      if tg_op = 'INSERT' then
+        %3$s
+      elsif tg_op = 'UPDATE' then
+        %4$s
+      elsif tg_op = 'DELETE' then
+        %5$s
+      else -- TRUNCATE
+        execute format(%6$L, tg_relid::regclass);
+      end if;
+      get diagnostics v_rows = row_count;
+      if v_rows > 0 then
+        perform sync.wake();
+      end if;
+      return null;
+    end $body$ $f$, 'parts_' || p_name, p_name,
+    format(v_ask, format('select n.%I as id, v_origin as origin from new_rows n', v_key)),
+    format(v_ask, format('select unnest(array[o.%2$I, n.%2$I]) as id, v_origin as origin from old_rows o full join new_rows n on n.%1$I = o.%1$I
+                           where (o.*)::text is distinct from (n.*)::text', p.key_column, v_key)),
+    format(v_ask, format('select o.%I as id, case v_written when %L || o.%I then v_origin else '''' end as origin from old_rows o',
+                         v_key, p_name || '/', p.key_column)),
+    format(v_ask, format('select o.%I as id, '''' as origin from %%s o', v_key)));
+  execute format('create or replace trigger sync_parts_insert after insert on %s
+    referencing new table as new_rows for each statement execute function sync.%I()', p.relation, 'parts_' || p_name);
+  execute format('create or replace trigger sync_parts_update after update on %s
+    referencing old table as old_rows new table as new_rows for each statement execute function sync.%I()', p.relation, 'parts_' || p_name);
+  execute format('create or replace trigger sync_parts_delete after delete on %s
+    referencing old table as old_rows for each statement execute function sync.%I()', p.relation, 'parts_' || p_name);
+  execute format('create or replace trigger sync_parts_truncate before truncate on %s
+    for each statement execute function sync.%I()', p.relation, 'parts_' || p_name);
+  if (select pg_has_role(c.relowner, 'usage') from pg_class c where c.oid = p.relation) then
+    execute format('alter table %s enable always trigger sync_parts_insert, enable always trigger sync_parts_update,
+      enable always trigger sync_parts_delete, enable always trigger sync_parts_truncate', p.relation);
+  end if;
+end $$;
+
+-- Notes which tracked tables refer to which, and which are parts of which.
+create or replace function sync.note_references() returns void language sql as $$
+  update sync.entity e set part_of = null, part_key = null, part_columns = null
+   where e.part_of is not null and not exists (select from sync.entity w where w.name = e.part_of);
+  update sync.entity e set refs = n.refs, parts = n.parts
+    from (select t.name,
+                 coalesce((select jsonb_object_agg(a.attname, r.name)
+                             from pg_constraint c
+                             join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]
+                             join sync.entity r on r.relation = c.confrelid
+                             join pg_attribute k on k.attrelid = c.confrelid and k.attnum = c.confkey[1] and k.attname = r.key_column
+                            where c.contype = 'f' and c.conrelid = t.relation and cardinality(c.conkey) = 1
+                              and a.attname is distinct from t.part_key), '{}') as refs,
+                 array(select p.name from sync.entity p where p.part_of = t.name order by p.name) as parts
+            from sync.entity t) n
+   where n.name = e.name and (e.refs, e.parts) is distinct from (n.refs, n.parts);
+$$;
 
 -- Asks one system to look at a record, as if it had changed. Nobody is asked about a table that is not tracked any more.
 create or replace function sync.poke(p_entity text, p_record_id text, p_target text) returns void language plpgsql as $$
@@ -226,9 +332,9 @@ begin
   with gone as (delete from sync.outbox where id = any (p_ids) returning *)
   insert into sync.activity (at, entity, record_id, system, kind, what)
   select changed_at, entity, record_id, origin, 'change',
-         case op when 'c' then 'inserted' when 'u' then 'updated' when 'd' then 'deleted' end
+         case op when 'c' then 'inserted' when 'r' then 'imported' when 'u' then 'updated' when 'd' then 'deleted' end
          || case origin when '' then ' in the hub' else ' in the name of ' || origin end
-    from gone where op <> 'r';
+    from gone where target = '' and (op <> 'r' or after <> sync.key_only(entity, after)); -- not what only asks for a look
 end $$;
 
 -- A record reduced to its key: what is left of a change that is too large to travel.

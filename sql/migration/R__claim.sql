@@ -9,10 +9,13 @@ $$;
 
 -- Takes a record for one outbound write.
 --
--- p_fields: the columns that this system syncs; p_lease: longer than a call may take; p_instance: who asks.
+-- p_fields: the columns that this system syncs, in the order in which they go out: 'invoice_items/*' are the parts of a record,
+-- each of which goes out by itself, after what is named before them and before what is named after. p_lease: longer than a
+-- call may take; p_instance: who asks; p_first_contact: the mode of the reconcile when a system is met, or off.
 -- action: none      nothing to do
 --         busy      somebody else holds the record; they will look again
 --         parked    the system is paused, or does not answer: sync.unpark asks again
+--         waiting   it refers to a record that the system does not have yet: asked for again when it does, see sync.failure
 --         find      a create whose outcome nobody knows, and which cannot be repeated, because its idempotency key is forgotten
 --                   by now, or its request refused: look for the object among those made since in_flight_at. Settle with
 --                   it if it is there; else send record, or settle without anything when record is null
@@ -20,9 +23,11 @@ $$;
 --         update    send what differs between record and base, both whole records
 --         delete    delete external_id
 --         fetch     read external_id and settle with what it says
--- Every action but none, busy and parked must end in sync.settle or sync.fail with the token. key_prefix begins the idempotency key.
+-- Every action but none, busy, parked and waiting must end in sync.settle or sync.fail with the token. key_prefix begins the
+-- idempotency key. In record and base other records are named by their ids in the system, and so are parts that are sent: see
+-- sync.external.
 create or replace function sync.claim(
-  p_system text, p_entity text, p_record_id text, p_fields text[], p_lease interval, p_instance text default null)
+  p_system text, p_entity text, p_record_id text, p_fields text[], p_lease interval, p_instance text default null, p_first_contact text default 'off')
 returns table (action text, token bigint, external_id text, key_prefix text, record jsonb, base jsonb, in_flight_at timestamptz) language plpgsql
   set timezone = 'UTC' as $$
 declare
@@ -31,6 +36,10 @@ declare
   v_base      jsonb;
   v_moved     text[];
   v_in_flight jsonb;
+  v_fields    text[];
+  v_sent      text[];
+  v_missing   text;
+  v_repeat    jsonb;
   v_token     bigint;
   v_now       timestamptz := clock_timestamp();
 begin
@@ -60,6 +69,9 @@ begin
   if l.in_flight_op = 'fetch' then
     l.look_at := coalesce(l.look_at, (l.in_flight ->> 'edited_at')::timestamptz);
     l.in_flight_op := null;
+  end if;
+  if l.in_flight_at < v_now - interval '23 hours' and sync.makes_part(l) then
+    l := sync.look_for_part(l);
   end if;
   v_record := sync.read(p_entity, p_record_id); -- not before the link is ours: who held it may have changed the record
   record := v_record;
@@ -95,7 +107,8 @@ begin
   elsif v_record is null then
     action := 'delete';
   else
-    v_base := sync.pick(l.hub_base, sync.moved(l.hub_base, v_record, p_fields));
+    v_fields := sync.fields(p_fields, v_record, l.hub_base, l.in_flight);
+    v_base := sync.pick(l.hub_base, sync.moved(l.hub_base, v_record, v_fields));
     if l.in_flight_op = 'update' then
       -- An update whose outcome nobody knows. Where the record still says what was sent, it is sent again; where it
       -- says something else, that goes out, and compares to what was sent.
@@ -104,6 +117,15 @@ begin
                              from jsonb_each(l.in_flight) f);
     end if;
     v_moved := array(select jsonb_object_keys(v_base));
+    if v_fields <> p_fields then
+      v_moved := sync.one_call(p_fields, v_moved, case l.in_flight_op when 'update' then array(select jsonb_object_keys(l.in_flight)) else v_moved end);
+      v_base := sync.pick(v_base, v_moved);
+    end if;
+    if sync.makes_part(l) then
+      v_repeat := l.in_flight; -- a part that may have been made: the very same request again, as for a record
+      v_base := sync.pick(l.in_flight_base, v_moved);
+    end if;
+    record := v_record || coalesce(v_repeat, sync.pick(v_record, v_moved)); -- a part that is gone is null
     base := v_record || v_base;
     action := case when v_base = '{}' then 'none' else 'update' end;
   end if;
@@ -119,8 +141,34 @@ begin
     return;
   end if;
 
+  if action in ('create', 'find') and array_to_string(p_fields, ',') like '%/*%' and record is not null then
+    v_fields := sync.fields(p_fields, record);
+    v_sent := sync.one_call(p_fields, v_fields, v_fields);
+    record := record - array(select f from unnest(v_fields) f where f <> all (v_sent)); -- the rest goes out when it is there
+  end if;
+  v_in_flight := case when action = 'create' then record
+                      when action = 'find'   then l.in_flight
+                      when action = 'update' then coalesce(v_repeat, sync.pick(v_record, v_moved))
+                      when action = 'fetch'  then jsonb_build_object('edited_at', l.look_at) end;
+  if action in ('create', 'find', 'update') then
+    v_sent := coalesce(v_moved, p_fields);
+    select x.p_record, x.p_missing into record, v_missing from sync.external(p_system, p_entity, record, v_sent) x;
+    select x.p_record into base from sync.external(p_system, p_entity, base, v_sent) x;
+  end if;
+  if v_missing is not null and (l.in_flight_op is null or v_in_flight is distinct from l.in_flight) then
+    update sync.link t set waits_for = v_missing where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id;
+    perform sync.record_failure(p_system, p_entity, p_record_id, 'out', 'transient', 'reference',
+      case when split_part(v_missing, '/', 1) = p_entity
+           then format('a part of it has moved here from %s, and is still there in %s: it is sent as soon as it is not', replace(v_missing, '/', ' '), p_system)
+           else format('it refers to %s, which is not in %s yet: it is sent as soon as that is', replace(v_missing, '/', ' '), p_system) end, null, null);
+    perform sync.poke(split_part(v_missing, '/', 1), substr(v_missing, strpos(v_missing, '/') + 1), p_system);
+    action := 'waiting';
+    return next;
+    return;
+  end if;
+
   v_token := nextval('sync.lease_token');
-  if not sync.may_call(p_system, v_token) then
+  if not sync.may_call(p_system, v_token) or action = 'create' and p_first_contact <> 'off' and sync.meets_soon(p_system, p_entity) then
     update sync.link t set parked_at = coalesce(t.parked_at, clock_timestamp())
      where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id;
     action := 'parked';
@@ -128,10 +176,6 @@ begin
     return;
   end if;
 
-  v_in_flight := case when action = 'create' then record
-                      when action = 'find'   then l.in_flight
-                      when action = 'update' then sync.pick(v_record, v_moved)
-                      when action = 'fetch'  then jsonb_build_object('edited_at', l.look_at) end;
   if action = 'fetch' then
     l.look_at := null; -- an event that comes while we read asks for another look
   elsif action = 'find' then
@@ -156,6 +200,7 @@ begin
   l.claimed_at := v_now;
   l.touched := false;
   l.parked_at := null;
+  l.waits_for := null;
   if l.in_flight_op is distinct from action and action <> 'find' then
     l.in_flight_at := v_now;
   end if;
@@ -171,14 +216,45 @@ begin
   return next;
 end $$;
 
+-- Whether the system's objects of that table are about to be met for the first time: until they are known a create might double
+-- one. The reconcile of each table begins as soon as the application has started; where there is none nobody waits for ever.
+create or replace function sync.meets_soon(p_system text, p_entity text) returns boolean language plpgsql as $$
+begin
+  if exists (select from sync.run r where r.system = p_system and r.entity = p_entity)
+     or exists (select from sync.link l where l.system = p_system and l.entity = p_entity and l.external_id is not null) then
+    return false;
+  end if;
+  insert into sync.system (name) values (p_system) on conflict do nothing;
+  return exists (select from sync.system s where s.name = p_system and s.met_at > clock_timestamp() - interval '10 seconds');
+end $$;
+
+-- Whether a write of unknown outcome may have made a part: one that has no object yet.
+create or replace function sync.makes_part(l sync.link) returns boolean language plpgsql stable as $$
+begin
+  return l.in_flight_op = 'update' and exists (
+    select from jsonb_each(l.in_flight) f where f.key like '%/%' and f.value <> 'null'
+       and sync.external_ref(l.system, split_part(f.key, '/', 1), substr(f.key, strpos(f.key, '/') + 1)) is null);
+end $$;
+
+-- Gives up a write that may have made a part and that cannot be repeated, because its idempotency key is of no use any more:
+-- the whole is read, and shows whether the part is there. If so it counts as edited when it was sent.
+create or replace function sync.look_for_part(l sync.link) returns sync.link language plpgsql as $$
+begin
+  l.look_at := coalesce(l.look_at, l.in_flight_at);
+  l.revision := l.revision + 1;
+  l.in_flight_op := null;
+  l.in_flight := null;
+  return l;
+end $$;
+
 -- Ends a claim that reached the other system.
 --
 -- p_remote: the object's state there in canonical form; null when it is gone (deleted by us, or by somebody else);
 -- p_at: the other system's clock at that state; p_stale: the state is that of an earlier answer (a replayed one).
 -- p_details: what else the timeline is to tell of the call.
 -- Returns settled; gone; look: an update met no object, so that it is read before anything is believed; failed: the
--- answer does not fit the hub (kept in sync.failure); lost: the lease was lost meanwhile, nothing is changed, and the
--- record is looked at again.
+-- answer does not fit the hub (kept in sync.failure); waiting: it names an object that the hub does not have yet, and the call
+-- is repeated (sync.fail); lost: the lease was lost meanwhile, nothing is changed, and the record is looked at again.
 create or replace function sync.settle(
   p_system text, p_entity text, p_record_id text, p_token bigint, p_external_id text,
   p_remote jsonb, p_at timestamptz, p_stale boolean, p_fields text[], p_policy text, p_details jsonb default null) returns text language plpgsql
@@ -193,6 +269,7 @@ declare
   v_record  jsonb;
   v_what    text;
   v_taken   text;
+  v_fields  text[] := p_fields;
 begin
   if p_external_id is not null then
     perform sync.lock_external(p_system, p_entity, p_external_id);
@@ -204,6 +281,18 @@ begin
   end if;
   v_op := l.in_flight_op;
   v_what := sync.describe_call(l, p_system);
+  begin
+    p_remote := sync.internal(p_system, p_entity, p_record_id, p_remote,
+                              coalesce(l.remote_base, '{}') || coalesce(l.hub_base, '{}') || coalesce(l.in_flight, '{}'));
+  exception when sqlstate 'BA001' then
+    perform sync.fail(p_system, p_entity, p_record_id, p_token, 'transient', false, false, false, null, 'reference',
+      format('%s has %s in it, which is not in the hub yet: it is asked again soon', p_system, replace(sqlerrm, '/', ' ')), null, null, p_details);
+    return 'waiting';
+  end;
+  if v_op = 'update' then
+    p_remote := coalesce(l.remote_base, '{}') || p_remote; -- a call about one part tells nothing of the rest
+  end if;
+  p_fields := sync.fields(p_fields, l.hub_base, l.remote_base, l.in_flight, p_remote);
   perform sync.end_probe(p_system, p_token, true);
   delete from sync.failure f
    where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out';
@@ -246,12 +335,12 @@ begin
     end;
   elsif v_op in ('create', 'update') then
     v_sent := case v_op when 'update' then array(select jsonb_object_keys(l.in_flight)) end;
-    l := sync.advance(l, p_external_id, p_remote, p_at, p_fields);
+    l := sync.advance(l, p_external_id, p_remote, p_at, p_fields, p_policy);
     if p_stale then
       l.look_at := greatest(l.look_at, p_at);
     elsif v_op = 'update' and l.look_at is null then
       -- The fields that were sent are settled; the answer also tells what others did to the rest meanwhile.
-      v_state := p_remote || sync.pick(l.remote_base, v_sent);
+      v_state := p_remote || sync.pick(l.remote_base, array(select f from unnest(v_sent) f where f <> all (sync.left_to_remote(p_policy, v_sent))));
       if sync.is_paused_in(p_system) and sync.moved(l.remote_base, v_state, p_fields) <> '{}' then
         l.look_at := p_at;
         v_state := null;
@@ -301,7 +390,7 @@ begin
   if l.touched
      or l.deleted_at is not null and v_record is not null
      or l.deleted_at is null and v_outcome <> 'failed' -- a person's turn, or the next change's
-        and (l.look_at is not null or v_record is null or sync.moved(l.hub_base, v_record, p_fields) <> '{}') then
+        and (l.look_at is not null or v_record is null or sync.moved(l.hub_base, v_record, sync.fields(v_fields, l.hub_base, v_record)) <> '{}') then
     perform sync.poke(p_entity, p_record_id, p_system);
   end if;
   return v_outcome;
@@ -387,6 +476,8 @@ begin
       l.look_at := coalesce(l.look_at, clock_timestamp()); -- an earlier write of unknown outcome is not covered by this one
     end if;
     l.revision := l.revision + 1; -- an answer is stored under its key: the next try needs a new one
+  elsif p_key_spent and sync.makes_part(l) then
+    l := sync.look_for_part(l);
   elsif p_key_spent then
     if l.in_flight_op = 'update' then
       l.unechoed := l.unechoed || jsonb_build_object(l.revision + 1, l.unechoed -> l.revision::text);

@@ -37,6 +37,7 @@ declare
   v_replaced jsonb;
   v_late     jsonb;
   v_standing boolean;
+  v_policy   text;
   v_winner   text;
   v_take     jsonb := '{}';
 begin
@@ -50,15 +51,17 @@ begin
   for v_field in select jsonb_object_keys(v_known) where p_previous is not null loop
     v_replaced := coalesce(p_previous -> v_field, 'null');
     continue when v_replaced = coalesce(p_remote -> v_field, 'null')
+               or sync.left_to_remote(p_policy, array[v_field]) <> '{}' -- steps of its own may lie between
                or v_replaced in (select jsonb_array_elements(v_known -> v_field));
     v_record := coalesce(v_record, sync.read(l.entity, l.record_id, true));
     v_standing := sync.stands(l, v_record, v_field, p_remote);
     v_late := l.late_edits -> v_field;
-    v_winner := case when not v_standing or p_policy = 'newest' and v_late -> 'value' is distinct from v_replaced then 'hub'
-                     else sync.winner(p_policy, l.entity, v_record, to_timestamp((v_late ->> 'at')::float8)) end;
+    v_policy := sync.policy(p_policy, v_field);
+    v_winner := case when not v_standing or v_policy = 'newest' and v_late -> 'value' is distinct from v_replaced then 'hub'
+                     else sync.winner(v_policy, l.entity, v_record, to_timestamp((v_late ->> 'at')::float8)) end;
     insert into sync.conflict (system, entity, record_id, field, base, local, remote, winner, reason)
          values (l.system, l.entity, l.record_id, v_field, v_known -> v_field -> 0, p_remote -> v_field, v_replaced, v_winner,
-                 'edited there while we wrote, policy ' || p_policy);
+                 'edited there while we wrote, policy ' || v_policy);
     if v_winner = 'remote' then
       v_take := v_take || jsonb_build_object(v_field, v_replaced);
     end if;
@@ -93,7 +96,7 @@ begin
      where coalesce((l.late_edits -> f ->> 'at')::float8, 0) <= extract(epoch from p_at);
     l.late_edits := coalesce(l.late_edits, '{}') || coalesce(v_late, '{}');
   end if;
-  if p_policy = 'newest' then
+  if sync.policy(p_policy, '') = 'newest' then
     for v_conflict in
       select * from sync.conflict c
        where c.entity = l.entity and c.record_id = l.record_id and c.system = l.system and c.field = any (p_edited)
@@ -101,7 +104,7 @@ begin
     loop
       v_record := coalesce(v_record, sync.read(l.entity, l.record_id, true));
       if sync.stands(l, v_record, v_conflict.field, jsonb_build_object(v_conflict.field, v_conflict.local))
-         and sync.winner(p_policy, l.entity, v_record, p_at) = 'remote' then
+         and sync.winner('newest', l.entity, v_record, p_at) = 'remote' then
         update sync.conflict set winner = 'remote' where id = v_conflict.id;
         perform sync.write('', l.entity, jsonb_build_object(v_conflict.field, v_conflict.remote), l.record_id);
       end if;

@@ -82,7 +82,7 @@ begin
   end if;
   -- About an object that has no record here: what came last is applied again.
   select * into v_failed from sync.event e
-   where e.system = p_system and e.entity = p_entity and e.external_id = p_record_id and e.outcome = 'failed' and e.held is not null
+   where e.system = p_system and e.entity = p_entity and e.external_id = p_record_id and e.outcome in ('failed', 'waiting') and e.held is not null
    order by e.created desc, e.received_at desc limit 1;
   if not found then
     return 'what came in is not kept any more: change the object, or reconcile';
@@ -90,6 +90,25 @@ begin
   delete from sync.failure f where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'in';
   v_outcome := sync.apply_again(p_system, v_failed.event_id);
   return 'what came in was applied again: ' || v_outcome;
+end $$;
+
+-- A person has read a failure, and leaves it at that. A record that was deleted here and whose object cannot be deleted there is
+-- left there for good; another one is tried again when it changes. Says what it does.
+create or replace function sync.dismiss(p_system text, p_entity text, p_record_id text) returns text language plpgsql as $$
+declare
+  l sync.link;
+begin
+  select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id for update;
+  if not exists (select from sync.failure f where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id) then
+    return 'there is no failure of that record';
+  elsif l.lease_until > clock_timestamp() then
+    return 'a worker looks at it just now: call again';
+  elsif l.external_id is not null and l.deleted_at is null and sync.read(p_entity, p_record_id) is null then
+    perform sync.save(sync.bury(l, l.external_id, '{}', 'hub'));
+    return format('%s stays in %s, and is not synced any more', l.external_id, p_system);
+  end if;
+  delete from sync.failure f where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id;
+  return 'it is tried again when it changes, here or there';
 end $$;
 
 -- What came in fits again.

@@ -11,13 +11,18 @@
 --   hub_id       the record that the object points to, if any: a hint, not an identity
 --   key          the idempotency key of the request that caused it, if any
 --   deleted      true when the object is gone
+--   made         seconds since the epoch, when the object was made, if the event tells. A record of an object that is a day
+--                older than the event, or that a reconcile found, is an import: it is new here only
 --
 -- p_remote: the object in canonical form, null when it is gone; p_previous: the same before the event, if it tells;
 -- p_error: why it could not be brought into canonical form, null if it could.
 --
+-- p_remote and p_previous name other objects, and the object's parts, as their system does: see sync.internal.
+--
 -- Returns what it came to: created, applied, conflict, unchanged, echo, deleted; duplicate; tombstone (late, about an
 -- object that is gone); deferred (not to be trusted: a worker reads the object); failed (kept in sync.failure); held (its
--- system is paused: sync.release_events applies it); ignored (about an object without an id).
+-- system is paused: sync.release_events applies it); waiting (it refers to an object that the hub does not have yet: the same
+-- applies it then); ignored (about an object without an id).
 create or replace function sync.apply_inbound(
   p_system text, p_entity text, p_event text, p_remote text, p_previous text, p_error text, p_fields text[], p_policy text)
 returns text language plpgsql set lock_timeout = '5s' set timezone = 'UTC' set enable_seqscan = off as $$
@@ -25,6 +30,7 @@ declare
   e           jsonb := p_event::jsonb;
   v_outcome   text;
   v_held      jsonb;
+  v_waits_for text;
   v_record_id text;
 begin
   if not sync.tracked(p_entity) then
@@ -46,7 +52,15 @@ begin
     end if;
     v_outcome := case when e ->> 'external_id' is null then 'ignored'
                       else sync.apply_event(p_system, p_entity, e, p_remote::jsonb, p_previous::jsonb, p_fields, p_policy) end;
-  exception when others then
+  exception when sqlstate 'BA001' then
+    v_outcome := 'waiting';
+    v_waits_for := sqlerrm;
+    perform sync.record_failure(p_system, p_entity,
+      coalesce((select t.record_id from sync.link t
+                 where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id'), e ->> 'external_id'),
+      'in', 'permanent', 'reference',
+      format('it refers to %s, which is not in the hub yet: it is applied as soon as that is', replace(v_waits_for, '/', ' ')), e ->> 'id', null);
+  when others then
     v_outcome := 'failed';
     perform sync.keep_failure(p_system, p_entity,
       coalesce((select t.record_id from sync.link t
@@ -54,9 +68,9 @@ begin
                e ->> 'external_id', e ->> 'id'),
       sqlstate, sqlerrm, e ->> 'id');
   end;
-  insert into sync.event (system, event_id, entity, type, created, external_id, outcome, held)
+  insert into sync.event (system, event_id, entity, type, created, external_id, outcome, held, waits_for)
        values (p_system, e ->> 'id', p_entity, e ->> 'type', to_timestamp((e ->> 'at')::float8), e ->> 'external_id', v_outcome,
-               case v_outcome when 'failed' then v_held end);
+               case when v_outcome in ('failed', 'waiting') then v_held end, v_waits_for);
   select t.record_id into v_record_id from sync.link t
    where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id';
   if found then
@@ -70,6 +84,7 @@ begin
         when 'deleted'   then 'deleted'
         when 'tombstone' then 'too late, it is gone'
         when 'deferred'  then 'not trusted by itself, the object is read'
+        when 'waiting'   then 'it waits for what it refers to'
         else v_outcome end,
       jsonb_build_object('event_id', e ->> 'id', 'request_id', e ->> 'request', 'external_id', e ->> 'external_id', 'seconds_late',
                          (extract(epoch from clock_timestamp()) - (e ->> 'at')::float8)::numeric(12, 1)));
@@ -86,11 +101,15 @@ begin
   if not found then
     return 'not kept';
   end if;
+  delete from sync.failure f
+   where v.waits_for is not null and f.system = p_system and f.entity = v.entity and f.direction = 'in' and f.code = 'reference'
+     and f.record_id in (v.external_id, (select l.record_id from sync.link l where l.system = p_system and l.entity = v.entity and l.external_id = v.external_id));
   return sync.apply_inbound(v.system, v.entity, v.held ->> 'event', v.held ->> 'remote', v.held ->> 'previous', v.held ->> 'error',
                             array(select jsonb_array_elements_text(v.held -> 'fields')), v.held ->> 'policy');
 end $$;
 
--- Applies events that came while their system was paused, oldest first. Returns how many; call it until there are none.
+-- Applies events that came while their system was paused, and those that waited for an object which the hub now has, oldest
+-- first. Returns how many; call it until there are none.
 create or replace function sync.release_events(p_limit integer) returns bigint language plpgsql as $$
 declare
   v       record;
@@ -98,7 +117,8 @@ declare
 begin
   for v in
     select e.system, e.event_id from sync.event e
-     where e.outcome = 'held' and not exists (select from sync.system s where s.name = e.system and s.in_paused_at is not null)
+     where (e.outcome = 'held' or e.waits_for is not null and sync.is_known(e.system, e.waits_for))
+       and not exists (select from sync.system s where s.name = e.system and s.in_paused_at is not null)
      order by e.created, e.received_at limit p_limit for update skip locked
   loop
     perform sync.apply_again(v.system, v.event_id);
@@ -106,6 +126,14 @@ begin
   end loop;
   return v_count;
 end $$;
+
+-- Whether an object, entity/external id, has a record here, or had one.
+create or replace function sync.is_known(p_system text, p_object text) returns boolean language sql stable as $$
+  select exists (select from sync.link l
+                  where l.system = p_system and l.entity = split_part(p_object, '/', 1) and l.external_id = substr(p_object, strpos(p_object, '/') + 1))
+      or exists (select from sync.tombstone t
+                  where t.system = p_system and t.entity = split_part(p_object, '/', 1) and t.external_id = substr(p_object, strpos(p_object, '/') + 1));
+$$;
 
 create or replace function sync.apply_event(
   p_system text, p_entity text, e jsonb, p_remote jsonb, p_previous jsonb, p_fields text[], p_policy text)
@@ -126,6 +154,8 @@ declare
   v_successor   boolean;
   v_merged      record;
   v_written     record;
+  v_known       jsonb;
+  v_fields      text[] := p_fields;
 begin
   select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.external_id = v_external_id for update;
   v_linked := found;
@@ -169,10 +199,20 @@ begin
       using errcode = 'unique_violation'; -- a create was repeated under another key after all; a person removes one
   end if;
   if not v_linked then
+    l := null;
+  end if;
+  v_known := coalesce(l.remote_base, '{}') || coalesce(l.hub_base, '{}') || coalesce(l.in_flight, '{}');
+  p_remote := sync.internal(p_system, p_entity, l.record_id, p_remote, v_known);
+  p_previous := sync.internal(p_system, p_entity, l.record_id, p_previous, v_known || p_remote);
+  p_fields := sync.fields(p_fields, l.hub_base, l.remote_base, l.in_flight, p_remote, p_previous);
+  if not v_linked then
     -- Made in the other system. What it does not have is left to the table's defaults.
+    perform set_config('sync.importing', case when e ->> 'type' = 'reconcile' or (e ->> 'made')::float8 < (e ->> 'at')::float8 - 86400
+                                              then 'on' else 'off' end, true);
     select * into v_written
       from sync.write(p_system, p_entity,
                       coalesce((select jsonb_object_agg(f, p_remote -> f) from unnest(p_fields) f where p_remote -> f <> 'null'), '{}'), null);
+    perform set_config('sync.importing', 'off', true);
     insert into sync.link (system, entity, record_id, external_id, hub_base, remote_base, last_event_at, in_chain)
          values (p_system, p_entity, v_written.p_record_id, v_external_id, sync.pick(v_written.p_record, p_fields),
                  sync.pick(p_remote, p_fields), v_at, true);
@@ -209,7 +249,10 @@ begin
       l.look_at := v_at;
     end if;
     v_revision := l.revision;
-    l := sync.advance(l, v_external_id, p_remote, v_at, p_fields);
+    l := sync.advance(l, v_external_id, p_remote, v_at, p_fields, p_policy);
+    if p_policy like '%:%' and sync.moved(l.remote_base, p_remote, p_fields) <> '{}' then -- what it brought besides: a number, a status
+      l.look_at := v_at;
+    end if;
     l := sync.take_echo(l, v_revision, p_remote, p_previous, p_policy);
     perform sync.save(l);
     return 'echo';
@@ -223,6 +266,7 @@ begin
   if l.external_id is null then
     l.external_id := v_external_id; -- never agreed on anything: merged without a base
     v_adopted := true;
+    perform sync.release(l);
   elsif l.unechoed ? v_revision then
     v_open := (l.unechoed -> v_revision ->> 'open')::boolean;
     l := sync.take_echo(l, v_revision, p_remote, p_previous, p_policy);
@@ -232,8 +276,8 @@ begin
     end if;
   elsif v_at < l.last_event_at and v_news = '{}' or p_previous is not null and v_edited = '{}' then
     return case when v_ours then 'echo' else 'unchanged' end; -- what it tells is known, or is none of our fields
-  elsif v_at < l.last_event_at and v_ours then
-    return 'echo';
+  elsif v_ours and (v_at < l.last_event_at or v_at = l.last_event_at and v_revision ~ '^[0-9]+$' and v_revision::bigint < l.revision) then
+    return 'echo'; -- a write that ended is known, by its answer or by another event of it
   end if;
 
   -- The direct successor of what we know is applied as it is, unless a write of ours to the same fields is under way. So
@@ -255,8 +299,10 @@ begin
     end if;
     perform sync.save(l);
     perform sync.forget_failure(p_system, p_entity, l.record_id);
-    if (v_adopted or v_merged.outcome = 'conflict')
-       and sync.moved(l.hub_base, sync.read(p_entity, l.record_id), p_fields) <> '{}' then
+    if exists (select from sync.failure f where f.system = p_system and f.entity = p_entity and f.record_id = l.record_id and f.direction = 'out') then
+      perform sync.poke(p_entity, l.record_id, p_system); -- what was refused may be mended by it
+    elsif (v_adopted or v_merged.outcome = 'conflict')
+       and sync.moved(l.hub_base, sync.read(p_entity, l.record_id), sync.fields(v_fields, l.hub_base, sync.read(p_entity, l.record_id))) <> '{}' then
       perform sync.poke(p_entity, l.record_id, p_system);
     end if;
     return v_merged.outcome;

@@ -1,6 +1,35 @@
 -- The three-way merge, and what becomes of a link. The rules it keeps: docs/how-it-works.md.
 -- Repeatable: every statement replaces what is there.
 
+-- The policy for one field: 'newest, status: remote' is newest, but remote for status.
+create or replace function sync.policy(p_policies text, p_field text) returns text language sql immutable as $$
+  select coalesce((select btrim(split_part(p, ':', 2)) from string_to_table(p_policies, ',') p
+                    where p like '%:%' and p_field = any (regexp_split_to_array(btrim(split_part(p, ':', 1)), '\s*\+\s*'))),
+                  btrim(split_part(p_policies, ',', 1)));
+$$;
+
+-- The fields that the policy decides together with one, that one among them: 'newest, unit_amount + currency: newest' never
+-- takes the amount of one side and the currency of the other.
+create or replace function sync.together(p_policies text, p_field text) returns text[] language plpgsql immutable as $$
+begin
+  if p_policies not like '%+%' then
+    return array[p_field];
+  end if;
+  return coalesce((select g.fields
+                     from string_to_table(p_policies, ',') p, lateral (select regexp_split_to_array(btrim(split_part(p, ':', 1)), '\s*\+\s*') as fields) g
+                    where p like '%:%' and p_field = any (g.fields)), array[p_field]);
+end $$;
+
+-- The fields that the policy leaves to the remote by name ('status: remote'): what it makes of them stands, also when it is not
+-- what we sent.
+create or replace function sync.left_to_remote(p_policies text, p_fields text[]) returns text[] language plpgsql immutable as $$
+begin
+  if p_policies not like '%:%' then
+    return '{}';
+  end if;
+  return array(select f from unnest(p_fields) f where sync.policy(p_policies, f) = 'remote' and sync.policy(p_policies, '') <> 'remote');
+end $$;
+
 -- Who wins a field that both sides changed: 'hub' or 'remote'. p_at is the remote's clock, to the second, so an edit
 -- of the same second counts as the older one.
 create or replace function sync.winner(p_policy text, p_entity text, p_record jsonb, p_at timestamptz) returns text
@@ -33,34 +62,41 @@ declare
   v_taken       text[] := '{}';
   v_agreed      jsonb := '{}';
   v_field       text;
+  v_fields      text[] := sync.moved(l.remote_base, p_remote, p_fields);
+  v_together    text[];
   v_hub         jsonb;
   v_remote      jsonb;
-  v_hub_base    jsonb;
   v_remote_base jsonb;
   v_winner      text;
   v_written     record;
 begin
   outcome := 'unchanged';
-  foreach v_field in array sync.moved(l.remote_base, p_remote, p_fields) loop
+  if p_policy like '%+%' and v_record is not null then
+    v_fields := array(select distinct t from unnest(v_fields) f, unnest(sync.together(p_policy, f)) t);
+  end if;
+  foreach v_field in array v_fields loop
+    v_together    := sync.together(p_policy, v_field);
     v_hub         := coalesce(v_record -> v_field, 'null');
     v_remote      := coalesce(p_remote -> v_field, 'null');
-    v_hub_base    := coalesce(l.hub_base -> v_field, 'null');
     v_remote_base := coalesce(l.remote_base -> v_field, 'null');
     if v_record is null then -- deleted in the hub: the delete wins, and goes out
       insert into sync.conflict (system, entity, record_id, field, base, local, remote, winner, reason)
            values (l.system, l.entity, l.record_id, v_field, v_remote_base, null, v_remote, 'hub',
                    'deleted in the hub, edited in ' || l.system);
       outcome := 'conflict';
-    elsif v_hub = v_hub_base then
+    elsif sync.moved(l.hub_base, v_record, v_together) = '{}' then
       v_take := v_take || jsonb_build_object(v_field, v_remote);
       v_taken := v_taken || v_field;
-    elsif v_hub = v_remote then
+    elsif sync.moved(v_record, p_remote, v_together) = '{}' then
       v_agreed := v_agreed || jsonb_build_object(v_field, v_hub);
     else
-      v_winner := sync.winner(p_policy, l.entity, v_record, p_edited_at);
+      v_winner := case when v_field like '%/%' and v_hub = 'null' then 'hub' -- of a part, too, a delete wins
+                       when v_field like '%/%' and v_remote = 'null' then 'remote'
+                       else sync.winner(sync.policy(p_policy, v_field), l.entity, v_record, p_edited_at) end;
       insert into sync.conflict (system, entity, record_id, field, base, local, remote, winner, reason)
-           values (l.system, l.entity, l.record_id, v_field, v_remote_base, v_hub, v_remote, v_winner,
-                   'edited on both sides, policy ' || p_policy);
+      select l.system, l.entity, l.record_id, v_field, v_remote_base, v_hub, v_remote, v_winner,
+             'edited on both sides, policy ' || sync.policy(p_policy, v_field)
+       where v_hub <> v_remote;
       if v_winner = 'remote' then
         v_take := v_take || jsonb_build_object(v_field, v_remote);
         v_taken := v_taken || v_field;
@@ -74,7 +110,9 @@ begin
   if v_take <> '{}' then
     v_written := sync.write(l.system, l.entity, v_take, l.record_id);
     v_record := v_written.p_record;
-    v_agreed := v_agreed || sync.pick(v_record, v_taken);
+    -- A part that could not be written, because its row is another record's by now, is still to be deleted there.
+    v_agreed := v_agreed || sync.pick(v_record, array(select f from unnest(v_taken) f
+                                                       where v_take -> f = 'null' or f not like '%/%' or v_record ? f));
     outcome := case outcome when 'conflict' then 'conflict' else 'applied' end;
   end if;
   l.hub_base    := coalesce(l.hub_base, '{}') || v_agreed;
@@ -82,20 +120,34 @@ begin
 end $$;
 
 -- Takes what a write of ours achieved into the bases: the hub's side by what was sent, the remote's by how it spells
--- it. Called by whoever learns of it first, the answer or the event.
-create or replace function sync.advance(inout l sync.link, p_external_id text, p_remote jsonb, p_at timestamptz, p_fields text[]) language plpgsql as $$
+-- it. Called by whoever learns of it first, the answer or the event. What a create did not send, because it goes out by calls
+-- of its own, is what the remote made of it.
+create or replace function sync.advance(
+  inout l sync.link, p_external_id text, p_remote jsonb, p_at timestamptz, p_fields text[], p_policy text) language plpgsql as $$
 declare
-  v_sent text[] := array(select f from unnest(p_fields) f where l.in_flight_op = 'create' or l.in_flight ? f);
+  v_sent   text[] := array(select f from unnest(p_fields) f where l.in_flight ? f);
+  v_unsent text[] := array(select f from unnest(p_fields) f where l.in_flight_op = 'create' and not l.in_flight ? f);
 begin
   l := sync.expect_echo(l, v_sent, false);
   l.external_id   := coalesce(p_external_id, l.external_id);
-  l.hub_base      := coalesce(l.hub_base, '{}') || sync.pick(l.in_flight, v_sent);
-  l.remote_base   := coalesce(l.remote_base, '{}') || sync.pick(p_remote, v_sent);
+  l.hub_base      := coalesce(l.hub_base, '{}') || sync.pick(l.in_flight, v_sent) || sync.pick(p_remote, v_unsent);
+  l.remote_base   := coalesce(l.remote_base, '{}') || sync.pick(p_remote, v_sent || v_unsent)
+                     || sync.pick(l.in_flight, sync.left_to_remote(p_policy, v_sent)); -- what differs from that is the remote's edit
+  if l.in_flight_op = 'create' then
+    perform sync.release(l);
+  end if;
   l.last_event_at := greatest(l.last_event_at, p_at);
   l.in_chain      := false;
   l.revision      := l.revision + 1;
   l.in_flight_op  := null;
   l.in_flight     := null;
+end $$;
+
+-- Asks for the records that wait for this one's object.
+create or replace function sync.release(l sync.link) returns void language plpgsql as $$
+begin
+  perform sync.poke(w.entity, w.record_id, w.system)
+     from sync.link w where w.system = l.system and w.waits_for = l.entity || '/' || l.record_id;
 end $$;
 
 -- The record is gone, and nothing that comes late brings it back. p_by: hub when that is where it was deleted; else the
@@ -110,8 +162,8 @@ begin
     insert into sync.conflict (system, entity, record_id, field, base, local, remote, winner, reason)
     select l.system, l.entity, l.record_id, f, v_base -> f, v_record -> f, null, 'remote',
            'deleted in ' || l.system || ', edited in the hub'
-      from unnest(sync.moved(v_base, v_record, p_fields)) f
-     where v_record is not null;
+      from unnest(sync.moved(v_base, v_record, sync.fields(p_fields, v_base, v_record))) f
+     where v_record is not null and (l.in_flight_op is distinct from 'create' or v_base ? f);
     perform sync.erase(l.system, l.entity, l.record_id);
   end if;
   insert into sync.tombstone (system, entity, external_id, record_id)
@@ -127,16 +179,36 @@ begin
   l.in_flight_op := null;
   l.in_flight    := null;
   l.parked_at    := null;
+  l.waits_for    := null;
   delete from sync.failure f where f.system = l.system and f.entity = l.entity and f.record_id = l.record_id;
+end $$;
+
+-- Parts whose objects are gone leave tombstones. An object that the same row is made into again is another one.
+create or replace function sync.forget_parts(l sync.link) returns void language plpgsql as $$
+begin
+  with gone as (
+    delete from sync.link p
+     using sync.link t, lateral jsonb_each(t.remote_base) f
+     where t.system = l.system and t.entity = l.entity and t.record_id = l.record_id
+       and f.key like '%/%' and f.value <> 'null' and (l.deleted_at is not null or coalesce(l.remote_base -> f.key, 'null') = 'null')
+       and p.system = l.system and p.entity = split_part(f.key, '/', 1) and p.record_id = substr(f.key, strpos(f.key, '/') + 1)
+    returning p.system, p.entity, p.external_id, p.record_id)
+  insert into sync.tombstone (system, entity, external_id, record_id) select * from gone on conflict do nothing;
+  if found then
+    perform sync.release(l); -- a part may have moved to a record that waits for that
+  end if;
 end $$;
 
 create or replace function sync.save(l sync.link) returns void language plpgsql as $$
 begin
+  if exists (select from sync.entity e where e.name = l.entity and e.parts <> '{}') then
+    perform sync.forget_parts(l);
+  end if;
   update sync.link t
      set external_id = l.external_id, hub_base = l.hub_base, remote_base = l.remote_base, unechoed = l.unechoed,
          late_edits = l.late_edits, last_event_at = l.last_event_at, in_chain = l.in_chain, look_at = l.look_at,
          revision = l.revision, lease_token = l.lease_token, lease_until = l.lease_until, holder = l.holder, claimed_at = l.claimed_at,
-         touched = l.touched, parked_at = l.parked_at, in_flight_at = case when l.in_flight_op is not null then l.in_flight_at end,
+         touched = l.touched, parked_at = l.parked_at, waits_for = l.waits_for, in_flight_at = case when l.in_flight_op is not null then l.in_flight_at end,
          find_first = l.find_first and l.in_flight_op is not distinct from 'create',
          in_flight_op = l.in_flight_op, in_flight = l.in_flight, in_flight_base = case l.in_flight_op when 'update' then l.in_flight_base end,
          deleted_at = l.deleted_at, deleted_by = l.deleted_by

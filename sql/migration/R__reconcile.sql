@@ -37,7 +37,7 @@ end $$;
 -- The same for all tables that the system has links of. Returns how many.
 create or replace function sync.reconcile_all(p_system text, p_mode text, p_because text) returns bigint language sql as $$
   select count(sync.reconcile(p_system, e.name, p_mode, p_because)) from sync.entity e
-   where exists (select from sync.link l where l.system = p_system and l.entity = e.name);
+   where e.part_of is null and exists (select from sync.link l where l.system = p_system and l.entity = e.name);
 $$;
 
 -- A person has looked at the deletes that a run found, and lets it go on.
@@ -165,6 +165,8 @@ $$;
 
 create or replace function sync.end_run(r sync.run, p_state text) returns void language plpgsql as $$
 begin
+  -- One after the other: of two first contacts that end at once, the later one must see that the other has.
+  perform from sync.system s where s.name = r.system for update;
   update sync.run t
      set state = p_state, reason = null, finished_at = clock_timestamp(), counts = sync.run_counts(r.id) where t.id = r.id;
   delete from sync.run_object o where o.run_id = r.id;
@@ -267,8 +269,9 @@ begin
     if v_record is not null then
       update sync.run_object t set record_id = v_record where t.run_id = r.id and t.external_id = o.external_id;
       insert into sync.difference (run_id, kind, record_id, external_id, field, hub, remote)
-      select r.id, 'differs', v_record, o.external_id, f, c.record -> f, o.state -> f
-        from (select sync.read(r.entity, v_record) as record) c, unnest(sync.moved(c.record, o.state, p_fields)) f
+      select r.id, 'differs', v_record, o.external_id, f, c.record -> f, c.state -> f
+        from (select sync.read(r.entity, v_record) as record, sync.internal(r.system, r.entity, v_record, o.state, '{}', false) as state) c,
+             unnest(sync.moved(c.record, c.state, sync.fields(p_fields, c.record, c.state))) f
        where o.state is not null;
     end if;
     if r.mode = 'heal' or r.mode = 'link' and v_record is not null then
@@ -279,7 +282,7 @@ begin
       update sync.difference d
          set mended_at = clock_timestamp(), record_id = coalesce(d.record_id, (select l.record_id from sync.link l
                where l.system = r.system and l.entity = r.entity and l.external_id = o.external_id))
-       where d.run_id = r.id and d.external_id = o.external_id and v_outcome not in ('failed', 'held');
+       where d.run_id = r.id and d.external_id = o.external_id and v_outcome not in ('failed', 'held', 'waiting');
       -- What goes out is work of this run, and not of those who follow the changes.
       with asked as (
         delete from sync.outbox x
@@ -350,8 +353,10 @@ declare
   v_row      record;
   l          sync.link;
   o          sync.run_object;
+  v_record   jsonb;
   v_seen     bigint := 0;
   v_position text;
+  v_fields   text[];
   v_moved    text[];
 begin
   select * into strict v_entity from sync.entity e where e.name = r.entity;
@@ -360,10 +365,11 @@ begin
   loop
     v_seen := v_seen + 1;
     v_position := v_row.id;
+    v_record := case when v_entity.parts = '{}' then v_row.record else sync.read(r.entity, v_row.id) end;
     select * into l from sync.link t where t.system = r.system and t.entity = r.entity and t.record_id = v_row.id;
     if l.external_id is null or l.deleted_at is not null then
       insert into sync.difference (run_id, kind, record_id, hub, todo)
-      select r.id, 'only_hub', v_row.id, sync.pick(v_row.record, p_fields), r.mode = 'heal'
+      select r.id, 'only_hub', v_row.id, sync.pick(v_record, sync.fields(p_fields, v_record)), r.mode = 'heal'
        where not exists (select from sync.run_object p where p.run_id = r.id and p.record_id = v_row.id);
       continue;
     end if;
@@ -374,14 +380,17 @@ begin
     end if;
     if o.state is null or o.at <= l.last_event_at then
       o.state := l.remote_base;
+    else
+      o.state := sync.internal(r.system, r.entity, v_row.id, o.state, '{}', false);
     end if;
-    v_moved := sync.moved(l.remote_base, o.state, p_fields);
+    v_fields := sync.fields(p_fields, v_record, l.hub_base, l.remote_base, o.state);
+    v_moved := sync.moved(l.remote_base, o.state, v_fields);
     insert into sync.difference (run_id, kind, record_id, external_id, field, hub, remote, look, todo)
-    select r.id, 'differs', v_row.id, l.external_id, f, coalesce(v_row.record -> f, 'null'), coalesce(o.state -> f, 'null'),
+    select r.id, 'differs', v_row.id, l.external_id, f, coalesce(v_record -> f, 'null'), coalesce(o.state -> f, 'null'),
            v_moved <> '{}', r.mode = 'heal'
-      from unnest(p_fields) f
-     where (f = any (v_moved) or f = any (sync.moved(l.hub_base, v_row.record, p_fields)))
-       and coalesce(v_row.record -> f, 'null') <> coalesce(o.state -> f, 'null');
+      from unnest(v_fields) f
+     where (f = any (v_moved) or f = any (sync.moved(l.hub_base, v_record, v_fields)))
+       and coalesce(v_record -> f, 'null') <> coalesce(o.state -> f, 'null');
   end loop;
   perform sync.advance_run(r, v_position, v_seen, v_seen < p_limit);
 end $$;
@@ -426,6 +435,16 @@ begin
              select d.record_id from sync.difference d where d.run_id = r.id and d.record_id = any (v_some) and d.look and d.todo and d.mended_at is null);
   return to_jsonb(v_some)::text;
 end $$;
+
+-- Whether an object that is linked and was not listed is gone: others of this account were listed, or a person says so. Else it
+-- may be another account's list.
+create or replace function sync.believes_list(p_run_id bigint) returns boolean language sql stable as $$
+  select exists (select from sync.run r where r.id = p_run_id and r.confirmed_at is not null)
+      or exists (select from sync.run_object o
+                   join sync.run r on r.id = o.run_id
+                   join sync.link l on l.system = r.system and l.entity = r.entity and l.external_id = o.external_id
+                  where o.run_id = p_run_id);
+$$;
 
 -- The workers have done what they could: what did not succeed waits in sync.failure, or for its system.
 create or replace function sync.end_work(p_run_id bigint, p_step text, p_record_ids text) returns void language plpgsql as $$

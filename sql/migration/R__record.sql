@@ -33,12 +33,57 @@ create or replace function sync.tracked(p_entity text) returns boolean language 
   select exists (select from sync.entity e join pg_class c on c.oid = e.relation where e.name = p_entity);
 $$;
 
+-- The fields of an integration with each part of a record by its name: 'invoice_items/*' stands for all parts that any of
+-- these states has. Other fields stand for themselves.
+create or replace function sync.fields(p_fields text[], variadic p_states jsonb[]) returns text[] language plpgsql immutable as $$
+declare
+  v_field  text;
+  v_fields text[] := '{}';
+begin
+  if array_to_string(p_fields, ',') not like '%/*%' then
+    return p_fields;
+  end if;
+  foreach v_field in array p_fields loop
+    v_fields := v_fields || case when v_field not like '%/*' then array[v_field]
+      else array(select k from (select distinct jsonb_object_keys(s) as k from unnest(p_states) s where jsonb_typeof(s) = 'object') d
+                  where starts_with(k, left(v_field, -1)) order by length(k), k) end;
+  end loop;
+  return v_fields;
+end $$;
+
+-- Those of the fields that moved which go out in one call, with those in p_first: fields go out in the order in which the
+-- integration names them. Those before the parts go together, then each part by itself, then those after.
+create or replace function sync.one_call(p_fields text[], p_moved text[], p_first text[]) returns text[] language plpgsql immutable as $$
+declare
+  v_field text;
+  v_part  text;
+  v_run   text[] := '{}';
+begin
+  foreach v_field in array p_fields loop
+    if v_field like '%/*' then
+      exit when v_run && p_first;
+      v_part := (select p from unnest(p_first) p where starts_with(p, left(v_field, -1)) order by length(p), p limit 1);
+      if v_part is not null then
+        return array[v_part];
+      end if;
+      v_run := '{}';
+    else
+      v_run := v_run || v_field;
+    end if;
+  end loop;
+  return array(select f from unnest(v_run) f where f = any (p_moved));
+end $$;
+
 -- A record as it is now, as JSON; null when it does not exist. Whoever compares the answer sets the time zone to UTC
--- before, for it decides how times are spelled. p_lock: nobody else may change it until we commit.
+-- before, for it decides how times are spelled. p_lock: nobody else may change it until we commit. A part of it is the
+-- field <table>/<id>, an object; the record was changed when its youngest part was.
 create or replace function sync.read(p_entity text, p_record_id text, p_lock boolean default false) returns jsonb language plpgsql as $$
 declare
-  v_entity sync.entity;
-  v_record jsonb;
+  v_entity  sync.entity;
+  p         sync.entity;
+  v_record  jsonb;
+  v_parts   jsonb;
+  v_changed timestamptz;
 begin
   select * into v_entity from sync.entity where name = p_entity;
   if not found then
@@ -47,6 +92,20 @@ begin
   execute format('select to_jsonb(t.*) from %s t where t.%I = $1::%s %s',
                  v_entity.relation, v_entity.key_column, v_entity.key_type, case when p_lock then 'for no key update' end)
      into v_record using p_record_id;
+  if v_record is null or v_entity.parts = '{}' then
+    return v_record;
+  end if;
+  for p in select * from sync.entity e where e.name = any (v_entity.parts) loop
+    execute format('select jsonb_object_agg(%1$L || t.%2$I, (select jsonb_object_agg(c, to_jsonb(t.*) -> c) from unnest($2) c)), %7$s
+                      from (select * from %3$s where %4$I = $1::%5$s %6$s) t',
+                   p.name || '/', p.key_column, p.relation, p.part_key, v_entity.key_type, case when p_lock then 'for no key update' end,
+                   case when p.has_updated_at then 'max(t.updated_at)' else 'null' end)
+       into v_parts, v_changed using p_record_id, p.part_columns;
+    v_record := v_record || coalesce(v_parts, '{}');
+    if v_changed > (v_record ->> 'updated_at')::timestamptz then
+      v_record := v_record || jsonb_build_object('updated_at', v_changed);
+    end if;
+  end loop;
   return v_record;
 end $$;
 
@@ -77,8 +136,13 @@ create or replace function sync.write(
 declare
   v_entity  sync.entity;
   v_columns text;
+  v_parts   jsonb;
 begin
   select * into strict v_entity from sync.entity where name = p_entity;
+  if v_entity.parts <> '{}' then
+    select jsonb_object_agg(f.key, f.value) into v_parts from jsonb_each(p_values) f where f.key like '%/%';
+    p_values := p_values - array(select jsonb_object_keys(v_parts));
+  end if;
   select string_agg(quote_ident(f), ', ') into v_columns from jsonb_object_keys(p_values) f;
   perform sync.act_for(p_system, p_entity || '/');
   if p_record_id is null and v_columns is null then
@@ -88,13 +152,47 @@ begin
     execute format('insert into %1$s as t (%2$s) select %2$s from jsonb_populate_record(null::%1$s, $1)
                     returning to_jsonb(t.*), t.%3$I::text', v_entity.relation, v_columns, v_entity.key_column)
        into strict p_record, p_record_id using p_values;
-  else
+  elsif v_columns is not null then
     execute format('update %1$s t set (%2$s) = (select %2$s from jsonb_populate_record(null::%1$s, $1))
                      where t.%3$I = $2::%4$s returning to_jsonb(t.*)',
                    v_entity.relation, v_columns, v_entity.key_column, v_entity.key_type)
        into p_record using p_values, p_record_id;
   end if;
+  if v_parts is not null then
+    perform sync.write_part(p_system, v_entity, p_record_id, f.key, f.value) from jsonb_each(v_parts) f;
+    p_record := sync.read(p_entity, p_record_id);
+  end if;
   perform sync.act_for('', '');
+end $$;
+
+-- Writes one part of a record, named <table>/<id>; a JSON null deletes it. A row that is another record's by now stays there.
+create or replace function sync.write_part(p_system text, p_whole sync.entity, p_record_id text, p_name text, p_value jsonb) returns void language plpgsql as $$
+declare
+  p         sync.entity;
+  v_id      text := substr(p_name, strpos(p_name, '/') + 1);
+  v_columns text;
+  v_rows    bigint;
+begin
+  select * into strict p from sync.entity where name = split_part(p_name, '/', 1);
+  if p_value = 'null' then
+    perform sync.act_for(p_system, p_name);
+    execute format('delete from %s where %I = $1::%s and %I = $2::%s', p.relation, p.key_column, p.key_type, p.part_key, p_whole.key_type)
+      using v_id, p_record_id;
+    return;
+  end if;
+  perform sync.act_for(p_system, p.name || '/');
+  select string_agg(quote_ident(f), ', ') into v_columns from jsonb_object_keys(p_value) f where f = any (p.part_columns);
+  execute format('update %1$s t set (%2$s) = (select %2$s from jsonb_populate_record(null::%1$s, $1))
+                   where t.%3$I = $2::%4$s and t.%5$I = $3::%6$s',
+                 p.relation, v_columns, p.key_column, p.key_type, p.part_key, p_whole.key_type)
+    using p_value, v_id, p_record_id;
+  get diagnostics v_rows = row_count;
+  if v_rows = 0 then
+    execute format('insert into %1$s (%3$I, %5$I, %2$s) overriding system value
+                    select $2::%4$s, $3::%6$s, %2$s from jsonb_populate_record(null::%1$s, $1) on conflict do nothing',
+                   p.relation, v_columns, p.key_column, p.key_type, p.part_key, p_whole.key_type)
+      using p_value, v_id, p_record_id;
+  end if;
 end $$;
 
 -- Deletes a record in the name of a system. Says whether there was one.
@@ -110,6 +208,175 @@ begin
   perform sync.act_for('', '');
   return v_rows > 0;
 end $$;
+
+-- A value of the key for a new row, as its default would make it.
+create or replace function sync.new_id(p_entity text) returns text language plpgsql as $$
+declare
+  e         sync.entity;
+  v_default text;
+  v_id      text;
+begin
+  select * into strict e from sync.entity where name = p_entity;
+  v_default := coalesce('nextval(' || quote_literal(pg_get_serial_sequence(e.relation::text, e.key_column)) || ')',
+                        (select pg_get_expr(d.adbin, d.adrelid) from pg_attrdef d join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum
+                          where d.adrelid = e.relation and a.attname = e.key_column));
+  if v_default is null then
+    raise exception '%.% has no default', e.relation, e.key_column using hint = 'What is made elsewhere gets its id from there.';
+  end if;
+  execute format('select (%s)::text', v_default) into v_id;
+  return v_id;
+end $$;
+
+-- A state in canonical form, as a mapping makes it, in the hub's own ids: p_state names other records and its parts by their
+-- ids in the other system. A field that refers to a tracked table becomes that record's id. The list of a part,
+-- "invoice_items": [{id, hub_id, …}], which tells of all that there are, becomes one field for each, and null for those in p_known
+-- that it does not have; a single one, "invoice_items/<external id>": {…} or null, is renamed. p_make: a part that is met for the
+-- first time gets an id, and a link that remembers it; and BA001 is raised when the state refers to an object that the hub does
+-- not have, with the message <entity>/<external id>. Else the one keeps its id there, and the other is null.
+create or replace function sync.internal(
+  p_system text, p_entity text, p_record_id text, p_state jsonb, p_known jsonb, p_make boolean default true) returns jsonb language plpgsql as $$
+declare
+  e      sync.entity;
+  p      sync.entity;
+  v      record;
+  v_part jsonb;
+begin
+  select * into e from sync.entity where name = p_entity;
+  if p_state is null or e.refs = '{}' and e.parts = '{}' then
+    return p_state;
+  end if;
+  for v in select r.key, r.value from jsonb_each_text(e.refs) r where jsonb_typeof(p_state -> r.key) = 'string' loop
+    p_state := p_state || jsonb_build_object(v.key, sync.internal_ref(p_system, v.value, p_state ->> v.key, p_make));
+  end loop;
+  for p in select * from sync.entity t where t.name = any (e.parts) loop
+    for v in select s.key, s.value, substr(s.key, length(p.name) + 2) as id from jsonb_each(p_state) s where starts_with(s.key, p.name || '/') loop
+      p_state := p_state - v.key || jsonb_build_object(
+        p.name || '/' || sync.part_id(p_system, p, p_record_id, v.id, v.value ->> 'hub_id', p_known, p_make),
+        case when v.value = 'null' then v.value else sync.internal_part(p_system, p, v.value, p_make) end);
+    end loop;
+    if jsonb_typeof(p_state -> p.name) = 'array' then
+      v_part := coalesce((select jsonb_object_agg(k, null) from jsonb_object_keys(p_known) k where starts_with(k, p.name || '/')), '{}');
+      for v in select l.value from jsonb_array_elements(p_state -> p.name) l loop
+        v_part := v_part || jsonb_build_object(
+          p.name || '/' || sync.part_id(p_system, p, p_record_id, v.value ->> 'id', v.value ->> 'hub_id', p_known, p_make),
+          sync.internal_part(p_system, p, v.value, p_make));
+      end loop;
+      p_state := p_state - p.name || v_part;
+    end if;
+  end loop;
+  return p_state;
+end $$;
+
+create or replace function sync.internal_part(p_system text, p sync.entity, p_part jsonb, p_wait boolean) returns jsonb language plpgsql as $$
+declare
+  v record;
+begin
+  p_part := p_part - 'id' - 'hub_id';
+  for v in select r.key, r.value from jsonb_each_text(p.refs) r where jsonb_typeof(p_part -> r.key) = 'string' loop
+    p_part := p_part || jsonb_build_object(v.key, sync.internal_ref(p_system, v.value, p_part ->> v.key, p_wait));
+  end loop;
+  return p_part;
+end $$;
+
+-- The id of the record that an object is linked to, as JSON has it; null when the record is gone. An object that the hub does not have
+-- is waited for (BA001) if p_wait, else null.
+create or replace function sync.internal_ref(p_system text, p_entity text, p_external_id text, p_wait boolean) returns jsonb language plpgsql as $$
+declare
+  v_id   text;
+  v_gone boolean;
+begin
+  select l.record_id, l.deleted_at is not null into v_id, v_gone
+    from sync.link l where l.system = p_system and l.entity = p_entity and l.external_id = p_external_id;
+  if not found then
+    v_gone := exists (select from sync.tombstone t where t.system = p_system and t.entity = p_entity and t.external_id = p_external_id);
+    if p_wait and not v_gone then
+      raise exception '%/%', p_entity, p_external_id using errcode = 'BA001';
+    end if;
+    return 'null';
+  end if;
+  return case when v_gone or sync.read(p_entity, v_id) is null then 'null'::jsonb
+              when (select e.key_type in ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype) from sync.entity e where e.name = p_entity)
+              then to_jsonb(v_id::bigint) else to_jsonb(v_id) end;
+end $$;
+
+-- The row that is a part of a record here for an object that is a part of it there: the one it is linked to; else the one that it
+-- points to, if that is no other object's and belongs to the record; else a new one.
+create or replace function sync.part_id(
+  p_system text, p sync.entity, p_record_id text, p_external_id text, p_hub_id text, p_known jsonb, p_make boolean) returns text language plpgsql as $$
+declare
+  v_id  text;
+  v_own boolean;
+begin
+  select l.record_id into v_id from sync.link l where l.system = p_system and l.entity = p.name and l.external_id = p_external_id;
+  if not found then
+    select t.record_id into v_id from sync.tombstone t where t.system = p_system and t.entity = p.name and t.external_id = p_external_id;
+  end if;
+  if found or not p_make then
+    return coalesce(v_id, p_external_id);
+  end if;
+  v_id := sync.id(p.name, p_hub_id);
+  if v_id is not null and p_record_id is not null
+     and not exists (select from sync.link l where l.system = p_system and l.entity = p.name and l.record_id = v_id and l.external_id is not null) then
+    execute format('select exists (select from %s where %I = $1::%s and %I::text = $2)', p.relation, p.key_column, p.key_type, p.part_key)
+       into v_own using v_id, p_record_id;
+    v_own := v_own or p_known ? (p.name || '/' || v_id);
+  end if;
+  if v_own then
+    null;
+  else
+    v_id := sync.new_id(p.name);
+  end if;
+  insert into sync.link (system, entity, record_id, external_id) values (p_system, p.name, v_id, p_external_id)
+  on conflict (record_id, entity, system) do update set external_id = excluded.external_id, deleted_at = null;
+  return v_id;
+end $$;
+
+-- The opposite, for what is sent: a record in the other system's ids; a part among the fields p_sent also gets its own there, as
+-- external_id. p_missing: a record that those fields name and that has no object yet, entity/id.
+create or replace function sync.external(
+  p_system text, p_entity text, inout p_record jsonb, p_sent text[], out p_missing text) language plpgsql as $$
+declare
+  e      sync.entity;
+  p      sync.entity;
+  v      record;
+  v_part jsonb;
+  v_name text;
+  v_id   text;
+begin
+  select * into e from sync.entity where name = p_entity;
+  if p_record is null or e.refs = '{}' and e.parts = '{}' then
+    return;
+  end if;
+  for v in select r.key, r.value from jsonb_each_text(e.refs) r where p_record ->> r.key is not null loop
+    v_id := sync.external_ref(p_system, v.value, p_record ->> v.key);
+    p_missing := coalesce(p_missing, case when v_id is null and v.key = any (p_sent) then v.value || '/' || (p_record ->> v.key) end);
+    p_record := p_record || jsonb_build_object(v.key, v_id);
+  end loop;
+  foreach v_name in array p_sent loop
+    continue when v_name not like '%/%' or coalesce(p_record -> v_name, 'null') = 'null';
+    select * into strict p from sync.entity t where t.name = split_part(v_name, '/', 1);
+    v_part := p_record -> v_name || jsonb_build_object('external_id', sync.external_ref(p_system, p.name, substr(v_name, strpos(v_name, '/') + 1)));
+    if v_part ->> 'external_id' is not null
+       and not exists (select from sync.link o where o.system = p_system and o.entity = p_entity and o.record_id = p_record ->> e.key_column
+                                                 and coalesce(o.remote_base -> v_name, 'null') <> 'null') then
+      p_missing := coalesce(p_missing, (
+        select p_entity || '/' || w.record_id from sync.link w -- it has moved here, and is still in the other one there
+         where w.system = p_system and w.entity = p_entity and w.deleted_at is null
+           and w.record_id <> p_record ->> e.key_column and coalesce(w.remote_base -> v_name, 'null') <> 'null' limit 1));
+    end if;
+    for v in select r.key, r.value from jsonb_each_text(p.refs) r where v_part ->> r.key is not null loop
+      v_id := sync.external_ref(p_system, v.value, v_part ->> v.key);
+      p_missing := coalesce(p_missing, case when v_id is null then v.value || '/' || (v_part ->> v.key) end);
+      v_part := v_part || jsonb_build_object(v.key, v_id);
+    end loop;
+    p_record := p_record || jsonb_build_object(v_name, v_part);
+  end loop;
+end $$;
+
+create or replace function sync.external_ref(p_system text, p_entity text, p_record_id text) returns text language sql stable as $$
+  select l.external_id from sync.link l
+   where l.system = p_system and l.entity = p_entity and l.record_id = p_record_id and l.deleted_at is null;
+$$;
 
 -- One external object at a time: two events about one that is not linked yet must not make two records.
 create or replace function sync.lock_external(p_system text, p_entity text, p_external_id text) returns void language plpgsql as $$

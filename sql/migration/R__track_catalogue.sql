@@ -1,3 +1,3 @@
 -- The tables that Bactrian syncs out of the box. Repeatable: sync.track renews what is there.
 
-select sync.track('customers');
+select sync.track('customers'), sync.track('products'), sync.track('invoices'), sync.track('invoice_items', 'invoices');

@@ -2,7 +2,6 @@ package io.bactrian;
 
 import com.fasterxml.jackson.core.JacksonException;
 import io.bactrian.stripe.StripeApiException;
-import java.io.IOException;
 import java.util.Optional;
 import org.apache.camel.Exchange;
 import org.springframework.dao.DataAccessException;
@@ -48,8 +47,13 @@ public final class CallFailure {
         exchange.setVariable("slow_down", null);
         if (stripe != null) {
             describe(exchange, system, stripe);
-        } else if (causeOf(exception, IOException.class) != null && causeOf(exception, JacksonException.class) == null) {
+        } else if (causeOf(exception, RefusedException.class) != null) {
+            fail(exchange, StripeApiException.PERMANENT, "refused", causeOf(exception, RefusedException.class).getMessage(), null, null);
+        } else if (Refused.of(exception) != null) {
+            describe(exchange, system, exception, Refused.of(exception));
+        } else if (Refused.isNetwork(exception) && causeOf(exception, JacksonException.class) == null) {
             fail(exchange, StripeApiException.TRANSIENT, "network", rootOf(exception).getClass().getSimpleName(), null, null);
+            exchange.setVariable("key_spent", true);
             unanswered(exchange, system, exception);
         } else if (causeOf(exception, DataAccessException.class) != null) {
             fail(exchange, StripeApiException.TRANSIENT, "postgres", rootOf(exception).getClass().getSimpleName(), null, null);
@@ -69,7 +73,7 @@ public final class CallFailure {
         } else {
             circuits.answered(system);
         }
-        if (isGone(failure, exchange.getVariable("action", String.class))) {
+        if (failure.getHttpStatus() == NOT_FOUND && "resource_missing".equals(failure.getCode()) && isGone(exchange)) {
             return;
         }
         fail(exchange, failure.getKind(), failure.getCode() == null ? "http_" + failure.getHttpStatus() : failure.getCode(),
@@ -84,6 +88,22 @@ public final class CallFailure {
         }
     }
 
+    /** Nobody keeps idempotency keys here: what a create without an answer has made is looked for before it is repeated. */
+    private void describe(Exchange exchange, String system, Throwable exception, Refused refused) {
+        if (refused.unanswered()) {
+            unanswered(exchange, system, exception);
+        } else {
+            circuits.answered(system);
+        }
+        if ((refused.code().equals("http_404") || refused.code().equals("http_410")) && isGone(exchange)) {
+            return;
+        }
+        fail(exchange, refused.kind(), refused.code(),
+                system + (refused.status() == 0 ? " refused: " + refused.code() : " answered " + refused.status()), refused.requestId(), refused.retryAfter());
+        exchange.setVariable("key_spent", refused.unanswered());
+        exchange.setVariable("slow_down", refused.status() == TOO_MANY_REQUESTS ? "" : null);
+    }
+
     /** An object that is locked, or an idempotency key in use, is free in a moment. */
     private static boolean mayRepeat(Exchange exchange, StripeApiException failure) {
         if (failure.getRetryAfter() != null || failure.getHttpStatus() != TOO_MANY_REQUESTS && failure.getHttpStatus() != CONFLICT) {
@@ -94,18 +114,27 @@ public final class CallFailure {
         return tries < TRIES;
     }
 
+    /** Whether trying again may help: {@code transient}, {@code permanent} or {@code fatal}. */
+    public static String kind(Throwable exception) {
+        var stripe = causeOf(exception, StripeApiException.class);
+        var refused = Refused.of(exception);
+        return stripe != null ? stripe.getKind() : refused != null ? refused.kind() : Refused.TRANSIENT;
+    }
+
     private void unanswered(Exchange exchange, String system, Throwable failure) {
         exchange.setVariable("unanswered", true);
         exchange.setVariable("down", circuits.failed(system, failure));
     }
 
     /**
-     * A write to an object that is not there has an outcome. A read that does not find it has none: Stripe still knows
-     * <a href="https://docs.stripe.com/api/customers/delete">deleted customers</a>, so this is another account, or another address.
+     * A write to an object that is not there has an outcome. A read that does not find it has none, unless a reconcile knows that it was not
+     * listed among others of this account: Stripe still knows <a href="https://docs.stripe.com/api/customers/delete">deleted customers</a>, so
+     * it might be another account, or another address.
      */
-    private static boolean isGone(StripeApiException failure, String action) {
-        return failure.getHttpStatus() == NOT_FOUND && "resource_missing".equals(failure.getCode())
-                && ("update".equals(action) || "delete".equals(action));
+    private static boolean isGone(Exchange exchange) {
+        var action = exchange.getVariable("action", String.class);
+        return "update".equals(action) || "delete".equals(action)
+                || "fetch".equals(action) && exchange.getVariable("unlisted", false, Boolean.class);
     }
 
     private static void fail(Exchange exchange, String failureClass, String code, String reason, String requestId, Integer retryAfter) {

@@ -1,9 +1,14 @@
 package io.bactrian;
 
+import java.io.IOException;
 import java.net.ConnectException;
 import java.net.SocketTimeoutException;
 import java.net.UnknownHostException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import javax.sql.DataSource;
@@ -24,6 +29,7 @@ final class PostgresStartUp {
 
     private final Settings settings;
     private final DataSource dataSource;
+    private List<String> entities = List.of();
 
     PostgresStartUp(Settings settings) {
         this.settings = settings;
@@ -34,11 +40,6 @@ final class PostgresStartUp {
         unpooled.setConnectTimeout(5);
         unpooled.setLoginTimeout(10);
         dataSource = unpooled;
-    }
-
-    /** Connections of their own, without a pool. */
-    DataSource dataSource() {
-        return dataSource;
     }
 
     /** The server as a person finds it in the settings. */
@@ -61,7 +62,7 @@ final class PostgresStartUp {
     }
 
     /**
-     * Migrates.
+     * Migrates, and reads which tables are tracked.
      *
      * @return nothing when that worked, else why it does not yet
      * @throws StartUpException when it will not work without a change
@@ -69,7 +70,12 @@ final class PostgresStartUp {
     Optional<String> migrate() {
         try {
             Migrations.run(dataSource);
+            entities = readEntities();
             return Optional.empty();
+        } catch (SQLException e) {
+            return judge(e);
+        } catch (IOException e) {
+            throw new StartUpException("sql/entity-list.sql cannot be read: " + e.getMessage(), e);
         } catch (FlywayException e) {
             var sql = causeOf(e);
             if (sql.isPresent()) {
@@ -77,6 +83,22 @@ final class PostgresStartUp {
             }
             throw new StartUpException("sql/migration: " + oneLine(e.getMessage()), e);
         }
+    }
+
+    private List<String> readEntities() throws SQLException, IOException {
+        var sql = Files.readString(Path.of("sql/entity-list.sql"));
+        try (var connection = dataSource.getConnection(); var statement = connection.createStatement(); var rows = statement.executeQuery(sql)) {
+            var names = new ArrayList<String>();
+            while (rows.next()) {
+                names.add(rows.getString("name"));
+            }
+            return names;
+        }
+    }
+
+    /** The tables that were tracked after the migration. */
+    List<String> entities() {
+        return entities;
     }
 
     private Optional<String> judge(SQLException e) {

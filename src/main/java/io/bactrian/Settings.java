@@ -30,7 +30,7 @@ record Settings(
         int managementPort,
         Map<String, String> defaults) {
 
-    private static final List<String> INBOUND = List.of("webhook", "poll", "both");
+    private static final String ADDRESS = "[^\\s@,;:\"\\\\<>()]+@[^\\s@,;:\"\\\\<>()]+";
 
     /**
      * Reads and checks them.
@@ -38,10 +38,9 @@ record Settings(
      * @throws StartUpException naming the setting that is missing or wrong
      */
     static Settings of(CamelContext camel) {
-        var inbound = text(camel, "stripe.inbound");
-        if (!INBOUND.contains(inbound)) {
-            throw new StartUpException("stripe.inbound is '" + inbound + "': it must be webhook, poll or both");
-        }
+        var inbound = oneOf(camel, "stripe.inbound", "webhook", "poll", "both");
+        oneOf(camel, "reconcile.first-contact", "off", "diff", "link", "heal");
+        oneOf(camel, "reconcile.scheduled-mode", "diff", "link", "heal");
         Arrays.stream(text(camel, "settings.required").split(","))
                 .map(String::strip)
                 .filter(name -> !name.isEmpty() && text(camel, name).isEmpty())
@@ -51,6 +50,7 @@ record Settings(
                     throw new StartUpException(name + " is not set: set it in application.properties, or " + environmentName(name)
                             + " in the environment");
                 });
+        checkWelcomeEmail(camel);
         var settings = new Settings(
                 text(camel, "postgres.url"),
                 text(camel, "postgres.username"),
@@ -67,6 +67,35 @@ record Settings(
             throw new StartUpException("http.port and management.port are both " + settings.httpPort + ": choose another for one of them");
         }
         return settings;
+    }
+
+    private static void checkWelcomeEmail(CamelContext camel) {
+        var provider = text(camel, "welcome-email.provider");
+        require(camel, "welcome-email.provider", "|sendgrid|smtp", "it must be sendgrid, smtp or empty, for no welcome e-mails");
+        require(camel, "welcome-email.ops", "c|c,r", "it must be c, or c,r");
+        require(camel, "welcome-email.max-age-hours", "[0-9]{1,6}", "it must be a number of hours");
+        if (provider.isEmpty()) {
+            return;
+        }
+        require(camel, "welcome-email.from", ADDRESS, "with a welcome-email.provider it must be an e-mail address");
+        require(camel, "welcome-email.from-name", "[^\"\\\\<>\\p{Cntrl}]*", "it must be without quotes, backslashes and angle brackets");
+        require(camel, "welcome-email.reply-to", "|" + ADDRESS, "it must be an e-mail address, or empty");
+        if (provider.equals("sendgrid")) {
+            require(camel, "sendgrid.api-key", "[!-~]+", "welcome-email.provider=sendgrid needs it", false);
+        } else {
+            require(camel, "smtp.url", "smtps?://[^\\s/?@]+", "it must look like smtp://host:587 or smtps://host:465");
+        }
+    }
+
+    private static void require(CamelContext camel, String name, String pattern, String rule) {
+        require(camel, name, pattern, rule, true);
+    }
+
+    private static void require(CamelContext camel, String name, String pattern, String rule, boolean show) {
+        var value = text(camel, name);
+        if (!value.matches(pattern)) {
+            throw new StartUpException(name + (value.isEmpty() ? " is not set: " : show ? " is '" + value + "': " : " cannot be a key: ") + rule);
+        }
     }
 
     /**
@@ -101,6 +130,15 @@ record Settings(
     @Override
     public String toString() {
         return "Settings[" + postgresName() + ", " + kafkaBrokers + "]";
+    }
+
+    private static String oneOf(CamelContext camel, String name, String... allowed) {
+        var value = text(camel, name);
+        if (!List.of(allowed).contains(value)) {
+            int last = allowed.length - 1;
+            throw new StartUpException(name + " is '" + value + "': it must be " + String.join(", ", Arrays.copyOf(allowed, last)) + " or " + allowed[last]);
+        }
+        return value;
     }
 
     private static int port(CamelContext camel, String name) {

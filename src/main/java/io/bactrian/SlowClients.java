@@ -9,6 +9,7 @@ import io.vertx.ext.web.RoutingContext;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
@@ -25,14 +26,30 @@ final class SlowClients {
         this.patienceMillis = patienceMillis;
     }
 
-    /** What is known of a connection; used by its event loop only. */
+    /**
+     * What is known of a connection. Its event loop tells of what comes, and any thread of what is answered; without a lock, because whoever
+     * answers holds Vert.x's own for the connection.
+     */
     private static final class Client {
 
-        private int awaitingAnswers;
-        private boolean idle = true;
+        private final Set<RoutingContext> awaitingAnswers = ConcurrentHashMap.newKeySet();
+        private volatile boolean idle = true;
+
+        private void received(RoutingContext request) {
+            awaitingAnswers.add(request);
+            // One that is refused may be answered before it is whole.
+            if (request.response().ended()) {
+                answered(request);
+            }
+        }
+
+        private void answered(RoutingContext request) {
+            awaitingAnswers.remove(request);
+            idle = false;
+        }
 
         private boolean isSlow() {
-            var slow = idle && awaitingAnswers == 0;
+            var slow = idle && awaitingAnswers.isEmpty();
             idle = true;
             return slow;
         }
@@ -76,13 +93,8 @@ final class SlowClients {
     void note(RoutingContext request) {
         var client = clients.get(request.request().connection());
         if (client != null) {
-            request.request().end().onSuccess(whole -> {
-                client.awaitingAnswers++;
-                request.addEndHandler(answered -> {
-                    client.awaitingAnswers--;
-                    client.idle = false;
-                });
-            });
+            request.addEndHandler(answer -> client.answered(request));
+            request.request().end().onSuccess(whole -> client.received(request));
         }
         request.next();
     }

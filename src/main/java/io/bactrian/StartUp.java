@@ -2,16 +2,9 @@ package io.bactrian;
 
 import io.bactrian.watch.Meters;
 import io.bactrian.watch.Watch;
-import java.io.IOException;
 import java.net.InetAddress;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.sql.SQLException;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.UUID;
 import java.util.function.BooleanSupplier;
-import javax.sql.DataSource;
 import org.apache.camel.CamelContext;
 import org.apache.camel.Ordered;
 import org.apache.camel.StartupListener;
@@ -82,26 +75,14 @@ final class StartUp extends MainListenerSupport implements StartupListener, Orde
         }
     }
 
-    private boolean waitForServers(CamelContext camel) throws InterruptedException, SQLException, IOException {
+    private boolean waitForServers(CamelContext camel) throws InterruptedException {
         var postgres = new PostgresStartUp(settings);
         if (!patience.waitFor(postgres.name(), postgres::connect) || !patience.waitFor(postgres.name(), postgres::migrate)) {
             return false;
         }
         var topics = camel.getRegistry().lookupByNameAndType("topics", Topics.class);
         var kafka = new KafkaStartUp(settings, topics);
-        var entities = entities(postgres.dataSource());
-        return patience.waitFor(kafka.name(), () -> kafka.connect(entities));
-    }
-
-    private static List<String> entities(DataSource dataSource) throws SQLException, IOException {
-        var sql = Files.readString(Path.of("sql/entity-list.sql"));
-        try (var connection = dataSource.getConnection(); var statement = connection.createStatement(); var rows = statement.executeQuery(sql)) {
-            var entities = new ArrayList<String>();
-            while (rows.next()) {
-                entities.add(rows.getString("name"));
-            }
-            return entities;
-        }
+        return patience.waitFor(kafka.name(), () -> kafka.connect(postgres.entities()));
     }
 
     @Override

@@ -40,10 +40,19 @@ class BadSettingsTest {
             POSTGRES_POOL_SIZE| many                         | application.properties: camel.beans.dataSource.maximumPoolSize cannot be set: For input string: "many"
             KAFKA_BROKERS     | localhost                    | kafka.brokers or another setting of Kafka is wrong: Invalid url in bootstrap.servers: localhost
             STRIPE_INBOUND    | push                         | stripe.inbound is 'push': it must be webhook, poll or both
+            RECONCILE_FIRST_CONTACT | on                     | reconcile.first-contact is 'on': it must be off, diff, link or heal
+            WELCOME_EMAIL_PROVIDER | pigeon                  | welcome-email.provider is 'pigeon': it must be sendgrid, smtp or empty, for no welcome e-mails
+            WELCOME_EMAIL_PROVIDER | smtp                    | welcome-email.from is not set: with a welcome-email.provider it must be an e-mail address
             HTTP_PORT         | 80800                        | http.port is '80800': it must be a port, a number from 0 (any free one) to 65535
             """)
     void names_the_setting_that_is_missing_or_malformed(String name, String value, String expected) throws Exception {
         assertEquals(expected, complaint(ROUTE, Map.of(name, value == null ? "" : value)));
+    }
+
+    @Test
+    void names_what_the_mail_provider_lacks() throws Exception {
+        assertEquals("sendgrid.api-key is not set: welcome-email.provider=sendgrid needs it",
+                complaint(ROUTE, Map.of("WELCOME_EMAIL_PROVIDER", "sendgrid", "WELCOME_EMAIL_FROM", "hello@example.com")));
     }
 
     @Test

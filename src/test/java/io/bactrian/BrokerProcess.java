@@ -1,8 +1,13 @@
 package io.bactrian;
 
+import static org.awaitility.Awaitility.await;
+
 import io.bactrian.sandbox.SandboxKafka;
 import java.io.IOException;
+import java.net.ConnectException;
+import java.net.Socket;
 import java.nio.file.Path;
+import java.time.Duration;
 
 /** A Kafka broker in a process of its own, so that it can be killed. It ends with whoever started it. */
 final class BrokerProcess implements AutoCloseable {
@@ -21,6 +26,17 @@ final class BrokerProcess implements AutoCloseable {
     /** Starts it, or starts it again on the same port and data. */
     void start() throws IOException {
         process = ChildProcess.test(BrokerProcess.class, directory, directory.resolve("kafka").toString(), Integer.toString(port));
+    }
+
+    /** Waits until it takes connections, which on a slow machine may be long after its start. */
+    void awaitReady() {
+        await().atMost(Duration.ofMinutes(2)).until(() -> {
+            try (var socket = new Socket(SandboxKafka.HOST, port)) {
+                return socket.isConnected();
+            } catch (ConnectException e) {
+                return false;
+            }
+        });
     }
 
     /** Kills it. */

@@ -2,141 +2,86 @@ package io.bactrian;
 
 import static org.junit.jupiter.api.Assertions.assertFalse;
 
-import java.io.IOException;
-import java.nio.file.Path;
 import java.time.Duration;
-import java.time.LocalTime;
-import java.time.format.DateTimeFormatter;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Random;
-import java.util.function.Consumer;
 
 /**
- * People edit 200 customers on both sides, at random, while everything between them fails at random: see {@link Weather}. In the first half
+ * People edit 200 customers on both sides, at random, and write invoices, while everything between them fails at random: see {@link Weather}. In the first half
  * of the time the application is killed again and again; in the second half one and the same process has to survive, and to stay as large
  * as it is. In the end, with the weather calm, both sides must be equal, and nothing may be lost, doubled or back.
  *
- * <p>{@code mvn -Pchaos -Dchaos.duration=30m -Dchaos.seed=7} runs it at length and prints what was survived. One seed gives one course of
- * events, as far as processes and threads can be repeated.
+ * <p>One seed gives one course of events, as far as processes and threads can be repeated.
  */
-public final class Chaos {
+final class Chaos implements Scenario {
 
     private static final int CUSTOMERS = 200;
-    private static final int EDITORS = 3;
+    private static final int EDITORS = 2;
+    private static final int BILLING_EDITORS = 1;
     private static final Duration PAUSE = Duration.ofMillis(200);
-    private static final int KILLS = 20;
+    private static final int KILLS = 10;
 
-    private final long seed;
-    private final Duration half;
-    private final Consumer<String> progress;
-    private final List<String> survived = new ArrayList<>();
     private final Vitals vitals = new Vitals();
     private int kills;
     private int killsAtStart;
     private int startsGivenUp;
 
-    private Chaos(Duration duration, long seed, Consumer<String> progress) {
-        this.half = duration.dividedBy(2);
-        this.seed = seed;
-        this.progress = progress;
-    }
-
-    /** Reads {@code chaos.duration} (90s, 30m, 2h) and {@code chaos.seed}; ends with 0 when every check held, else with 1. */
-    public static void main(String[] args) {
-        var duration = Duration.parse("PT" + System.getProperty("chaos.duration"));
-        long seed = System.getProperty("chaos.seed", "").isEmpty() ? new Random().nextInt(1_000_000) : Long.getLong("chaos.seed");
-        System.out.println("chaos.seed=" + seed + ", chaos.duration=" + System.getProperty("chaos.duration"));
-        try {
-            var survived = survive(duration, seed, step -> System.out.println(DateTimeFormatter.ofPattern("HH:mm:ss ").format(LocalTime.now()) + step));
-            System.out.println("\n| | seed " + seed + " |\n|---|---:|\n" + String.join("\n", survived));
-        } catch (Throwable e) {
-            e.printStackTrace();
-            System.exit(1);
+    /** Lets it happen, at least for so long, and until there have been 10 kills. */
+    @Override
+    public void run(TwoSides sides, Duration duration, long seed, Report report) throws Exception {
+        try (var editors = new Editors(sides, seed, CUSTOMERS, EDITORS, PAUSE);
+                var billing = new BillingEditors(sides, seed, BILLING_EDITORS, PAUSE)) {
+            run(sides, editors, billing, duration.dividedBy(2), seed, report);
         }
-        System.exit(0);
     }
 
-    /**
-     * Lets it happen, at least for so long, and until there have been 20 kills.
-     *
-     * @param progress is told what happens next
-     * @return what was survived, the rows of a table
-     * @throws AssertionError when something was not; what there is to know about it is in target/chaos
-     */
-    static List<String> survive(Duration duration, long seed, Consumer<String> progress) throws Exception {
-        return new Chaos(duration, seed, progress).run();
-    }
-
-    private List<String> run() throws Exception {
-        try (var sides = new TwoSides(); var editors = new Editors(sides, seed, CUSTOMERS, EDITORS, PAUSE)) {
-            try {
-                run(sides, editors);
-            } catch (Throwable e) {
-                var evidence = Path.of("target/chaos/" + seed);
-                try {
-                    sides.keepEvidence(evidence);
-                } catch (Exception alsoFailed) {
-                    e.addSuppressed(alsoFailed);
-                }
-                throw new AssertionError("-Dchaos.seed=" + seed + ", see " + evidence, e);
-            }
-        }
-        return survived;
-    }
-
-    private void run(TwoSides sides, Editors editors) throws Exception {
+    private void run(TwoSides sides, Editors editors, BillingEditors billing, Duration half, long seed, Report report) throws Exception {
         var random = new Random(seed);
         editors.populate(random);
+        billing.populate();
         sides.startApplication();
         sides.awaitReady();
         sides.awaitFirstPoll();
         editors.edit(Integer.MAX_VALUE);
+        billing.edit(Integer.MAX_VALUE, Integer.MAX_VALUE);
         try (var weather = new Weather(sides, random.nextLong())) {
-            progress.accept("killing the application, again and again");
+            report.step("killing the application, again and again");
             sides.kill();
             kills++;
-            killAgainAndAgain(sides, random);
-            progress.accept("one application has to live on");
-            start(sides);
+            killAgainAndAgain(sides, half, random);
+            report.step("one application has to live on");
+            startsGivenUp += sides.startApplicationUntilReady();
             assertGoesOnFor(half, sides);
-            progress.accept("calm: waiting until all is quiet, then comparing both sides");
+            report.step("calm: waiting until all is quiet, then comparing both sides");
             weather.calm();
             editors.close();
+            billing.stopEditing();
             sides.assertEqualAndQuiet(editors);
-            progress.accept("survived");
-            tell("kill -9", kills);
-            tell("… of these while it started", killsAtStart);
-            tell("starts given up, because a server went away", startsGivenUp);
-            weather.tell(this::tell);
+            report.tell("kill -9", kills);
+            report.tell("… of these while it started", killsAtStart);
+            report.tell("starts given up, because a server went away", startsGivenUp);
+            weather.tell(report::tell);
         }
-        tell("edits, on both sides", editors.updates());
-        tell("creates", editors.creates());
-        tell("deletes", editors.deletes());
-        tell("transactions that Postgres cut off", editors.cutOff());
-        tell("… of these committed", editors.cutOffCommitted());
-        tell("conflicts on record", sides.count("sync.conflict"));
-        vitals.tell(this::tell);
+        report.tell("edits, on both sides", editors.updates());
+        report.tell("creates", editors.creates());
+        report.tell("deletes", editors.deletes());
+        report.tell("transactions that Postgres cut off", editors.cutOff());
+        report.tell("… of these committed", editors.cutOffCommitted());
+        billing.tell(report::tell);
+        report.tell("conflicts on record", sides.count("sync.conflict"));
+        vitals.tell(report::tell);
     }
 
-    private void killAgainAndAgain(TwoSides sides, Random random) throws Exception {
+    private void killAgainAndAgain(TwoSides sides, Duration half, Random random) throws Exception {
         for (long begin = System.nanoTime(); kills < KILLS || System.nanoTime() - begin < half.toNanos(); kills++) {
             if (random.nextInt(3) == 0) {
                 killsAtStart++;
                 sides.startApplication();
                 sides.application().endsWithin(Duration.ofMillis(random.nextInt(4000)));
             } else {
-                start(sides);
+                startsGivenUp += sides.startApplicationUntilReady();
                 assertGoesOn(Duration.ofMillis(random.nextInt(3000)), sides);
             }
             sides.kill();
-        }
-    }
-
-    /** Starts the application, as whatever supervises it does: again, when a server that it had waited for went away while it started. */
-    private void start(TwoSides sides) throws IOException {
-        for (sides.startApplication(); !sides.becomesReady(); sides.startApplication()) {
-            startsGivenUp++;
         }
     }
 
@@ -150,9 +95,5 @@ public final class Chaos {
             vitals.take(sides);
         }
         vitals.assertSteady();
-    }
-
-    private void tell(String what, Object howMuch) {
-        survived.add("| " + what + " | " + (howMuch instanceof Number number ? String.format("%,d", number.longValue()) : howMuch) + " |");
     }
 }

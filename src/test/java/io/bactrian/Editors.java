@@ -48,6 +48,9 @@ final class Editors implements AutoCloseable {
         private int updated;
     }
 
+    /** The customers that are edited: others buy, see {@link BillingEditors}. */
+    private static final String OURS = "name is null or name not like '" + BillingEditors.BUYER + "%'";
+
     private final TwoSides sides;
     private final int population;
     private final ScheduledExecutorService threads;
@@ -232,7 +235,7 @@ final class Editors implements AutoCloseable {
     }
 
     private static List<String> ids(Connection connection) throws SQLException {
-        try (var statement = connection.createStatement(); var rows = statement.executeQuery("select id from customers order by id")) {
+        try (var statement = connection.createStatement(); var rows = statement.executeQuery("select id from customers where " + OURS + " order by id")) {
             var ids = new ArrayList<String>();
             while (rows.next()) {
                 ids.add(rows.getString(1));
@@ -314,7 +317,8 @@ final class Editors implements AutoCloseable {
 
     private void editCustomer(Random random) {
         var dashboard = sides.stripe().dashboard();
-        var ids = dashboard.customers().stream().map(customer -> customer.get("id").asText()).toList();
+        var ids = dashboard.customers().stream().filter(customer -> !customer.get("name").asText().startsWith(BillingEditors.BUYER))
+                .map(customer -> customer.get("id").asText()).toList();
         int what = random.nextInt(100);
         if (ids.size() < 2 || ids.size() < population && what < 6 || ids.size() < 2 * population && what < 2) {
             createCustomer(random);

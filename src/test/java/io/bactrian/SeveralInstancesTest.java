@@ -59,8 +59,8 @@ class SeveralInstancesTest {
                     return holders.size() == 3;
                 });
 
-                insert(sql, 200);
-                await().atMost(PATIENCE).until(() -> sql.number("select count(*) from sync.link where lease_until is not null") > 0);
+                insert(sql, 1000);
+                await().atMost(PATIENCE).pollDelay(Duration.ZERO).pollInterval(Duration.ofMillis(5)).until(() -> sql.number("select count(*) from sync.link where lease_until is not null") > 0);
                 one.close(); // as kill -9 does
                 insert(sql, 100);
                 underWay.awaitNothing();
@@ -94,6 +94,7 @@ class SeveralInstancesTest {
                 Map.entry("POSTGRES_PASSWORD", database.password()),
                 Map.entry("POSTGRES_POOL_SIZE", "8"),
                 Map.entry("KAFKA_BROKERS", kafka.bootstrap()),
+                Map.entry("KAFKA_CONSUMERS", "2"), // all of them together as many as there are partitions, so that each instance gets some
                 Map.entry("STRIPE_API_KEY", "sk_test_sandbox"),
                 Map.entry("STRIPE_API_BASE", stripe.baseUrl().toString()),
                 Map.entry("STRIPE_WEBHOOK_SECRET", "whsec_sandbox"),

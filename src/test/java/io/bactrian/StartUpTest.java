@@ -4,13 +4,18 @@ import static io.bactrian.ChildProcess.get;
 import static org.awaitility.Awaitility.await;
 import static org.hamcrest.Matchers.containsString;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.bactrian.sandbox.Ports;
 import io.bactrian.sandbox.SandboxKafka;
 import io.bactrian.sandbox.SandboxPostgres;
+import java.io.BufferedReader;
 import java.io.IOException;
+import java.io.InputStreamReader;
 import java.net.ConnectException;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -63,13 +68,19 @@ class StartUpTest {
             assertEquals(503, get(managementPort, "/observe/health/ready").statusCode());
             assertEquals(200, get(managementPort, "/observe/health/live").statusCode());
             assertEquals(503, get(publicPort, "/greeting?pause=0").statusCode());
+            assertRefusesBeforeTheBodyIsThere(publicPort);
+            assertFalse(application.output().contains("Exception"), application::output);
 
             try (var postgres = SandboxPostgres.start(services.resolve("postgres"), postgresPort)) {
                 await().atMost(PATIENCE)
                         .until(() -> get(managementPort, "/observe/health").body(), containsString("waiting for Kafka"));
                 assertEquals(503, get(publicPort, "/greeting?pause=0").statusCode());
 
+                // What was there, and goes away before the routes start, is waited for too.
+                postgres.stop();
                 try (var kafka = SandboxKafka.start(services.resolve("kafka"), kafkaPort)) {
+                    await().atMost(PATIENCE).until(application::output, containsString("ready: "));
+                    postgres.start();
                     await().atMost(PATIENCE).until(() -> get(managementPort, "/observe/health/ready").statusCode() == 200);
                     assertEquals("hello", get(publicPort, "/greeting?pause=0").body());
                     assertEquals(404, get(managementPort, "/greeting?pause=0").statusCode());
@@ -78,6 +89,23 @@ class StartUpTest {
 
                     finishesWhatIsInFlight(application, publicPort);
                 }
+            }
+        }
+    }
+
+    /** Twice on one connection, so that the first request is over when the second one is answered. */
+    private static void assertRefusesBeforeTheBodyIsThere(int port) throws IOException {
+        try (var socket = new Socket("127.0.0.1", port)) {
+            socket.setSoTimeout((int) PATIENCE.toMillis());
+            var answers = new BufferedReader(new InputStreamReader(socket.getInputStream(), StandardCharsets.US_ASCII));
+            for (int i = 0; i < 2; i++) {
+                socket.getOutputStream().write("POST /greeting HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
+                String line;
+                do {
+                    line = answers.readLine();
+                } while (line != null && !line.startsWith("HTTP/1.1 "));
+                assertEquals("HTTP/1.1 503 Service Unavailable", line);
+                socket.getOutputStream().write("body".getBytes(StandardCharsets.US_ASCII));
             }
         }
     }
@@ -124,7 +152,9 @@ class StartUpTest {
 
     private ChildProcess start(int postgresPort, int kafkaPort, int publicPort, int managementPort) throws IOException {
         ChildProcess.copyTo(directory, "application.properties", "sql");
-        Files.writeString(Files.createDirectory(directory.resolve("routes")).resolve("greeting.camel.yaml"), GREETING);
+        Files.createDirectory(directory.resolve("routes"));
+        ChildProcess.copyTo(directory, "routes/capture.camel.yaml");
+        Files.writeString(directory.resolve("routes").resolve("greeting.camel.yaml"), GREETING);
         return ChildProcess.application(directory, Map.of(
                 "POSTGRES_URL", "jdbc:postgresql://127.0.0.1:" + postgresPort + "/" + SandboxPostgres.NAME,
                 "POSTGRES_USERNAME", SandboxPostgres.NAME,

@@ -74,6 +74,7 @@ public final class TestApplication implements AutoCloseable {
         main.addOverrideProperty("stripe.api-base", "http://127.0.0.1:" + Ports.free());
         main.addOverrideProperty("stripe.webhook-secret", "whsec_sandbox");
         main.addOverrideProperty("stripe.rate-limit", "1000");
+        main.addOverrideProperty("kafka.consumers", "2");
         main.addOverrideProperty("stripe.inbound", "webhook");
         main.addOverrideProperty("reconcile.first-contact", "off");
         for (int i = 0; i < settings.size(); i += 2) {

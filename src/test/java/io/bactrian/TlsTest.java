@@ -39,7 +39,7 @@ class TlsTest {
         try (var postgres = SandboxPostgres.startTemporary()) {
             encrypt(postgres, keys);
             var url = postgres.jdbcUrl() + "?sslmode=verify-full&sslrootcert=" + directory.resolve("cert.pem");
-            try (var application = TestApplication.builder().postgres(url).kafka(TestServices.kafka()).routes("capture", "hub-api", "watch")
+            try (var application = TestApplication.builder().postgres(url).kafka(TestServices.kafka()).routes("capture", "hub-api", "templates/hub-api-*", "watch")
                     .with("camel.ssl.enabled", "true")
                     .with("camel.ssl.key-store", "file:" + directory.resolve("keys.p12"))
                     .with("camel.ssl.keystore-password", PASSWORD)

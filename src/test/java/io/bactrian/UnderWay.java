@@ -4,24 +4,38 @@ import static org.awaitility.Awaitility.await;
 
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.stream.Collectors;
 import javax.sql.DataSource;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.ListConsumerGroupOffsetsSpec;
 import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.common.ConsumerGroupState;
 import org.apache.kafka.common.TopicPartition;
 
 /** What a running Bactrian still has to do, seen from outside. */
 public final class UnderWay implements AutoCloseable {
 
     private static final Duration PATIENCE = Duration.ofMinutes(2);
-    private static final String TOPIC = "changes.customers";
-    private static final String GROUP = "bactrian.stripe.customers";
 
+    /** Who reads what of the tables that are synced with Stripe. */
+    private static final Map<String, String> TOPIC_BY_GROUP = Map.of(
+            "bactrian.stripe.customers", "changes.customers",
+            "bactrian.stripe.products", "changes.products",
+            "bactrian.stripe.invoices", "changes.invoices",
+            "bactrian.invoice-totals.invoices", "changes.invoices",
+            "bactrian.invoice-totals.invoice_items", "changes.invoice_items");
+
+    private static final Map<String, ListConsumerGroupOffsetsSpec> ALL_OFFSETS = TOPIC_BY_GROUP.keySet().stream()
+            .collect(Collectors.toMap(group -> group, group -> new ListConsumerGroupOffsetsSpec()));
+
+    private final Map<String, List<TopicPartition>> partitions = new ConcurrentHashMap<>();
     private final DataSource hub;
     private final Admin kafka;
     private final Callable<Boolean> webhooksIdle;
@@ -41,12 +55,12 @@ public final class UnderWay implements AutoCloseable {
     /** Waits until there is nothing. */
     public void awaitNothing(Duration patience) {
         // What leaves one place may not yet be in the next when that is looked at: so for a while.
-        await().atMost(patience).during(Duration.ofMillis(500)).until(this::all, Map::isEmpty);
+        await().atMost(patience).pollInterval(Duration.ofMillis(50)).during(Duration.ofMillis(250)).until(this::all, Map::isEmpty);
     }
 
     /** Waits until every change has been looked at, even if it could not be sent. */
     public void awaitIdleConsumers() {
-        await().atMost(PATIENCE).during(Duration.ofMillis(500)).until(() -> lag() == 0 && count("sync.outbox") == 0 && count("sync.link where lease_until is not null") == 0);
+        await().atMost(PATIENCE).pollInterval(Duration.ofMillis(50)).during(Duration.ofMillis(250)).until(() -> lag() == 0 && count("sync.outbox") == 0 && count("sync.link where lease_until is not null") == 0);
     }
 
     private Map<String, Long> all() throws Exception {
@@ -69,14 +83,27 @@ public final class UnderWay implements AutoCloseable {
         }
     }
 
+    /** What is left to read; where a group has never read anything there is no route for it. */
     private long lag() throws InterruptedException, ExecutionException {
-        var done = kafka.listConsumerGroupOffsets(GROUP).partitionsToOffsetAndMetadata().get();
-        var partitions = kafka.describeTopics(List.of(TOPIC)).allTopicNames().get().get(TOPIC).partitions().stream()
-                .map(partition -> new TopicPartition(TOPIC, partition.partition()))
-                .collect(Collectors.toMap(partition -> partition, partition -> OffsetSpec.latest()));
-        return kafka.listOffsets(partitions).all().get().entrySet().stream()
-                .mapToLong(end -> end.getValue().offset() - (done.get(end.getKey()) == null ? 0 : done.get(end.getKey()).offset()))
-                .sum();
+        var done = new HashMap<>(kafka.listConsumerGroupOffsets(ALL_OFFSETS).all().get());
+        var unread = done.keySet().stream().filter(group -> done.get(group).isEmpty()).toList();
+        if (!unread.isEmpty()) {
+            kafka.describeConsumerGroups(unread).all().get().values().stream().filter(group -> group.state() == ConsumerGroupState.DEAD)
+                    .forEach(group -> done.remove(group.groupId()));
+        }
+        var topics = done.keySet().stream().map(TOPIC_BY_GROUP::get).filter(topic -> !partitions.containsKey(topic)).collect(Collectors.toSet());
+        kafka.describeTopics(topics).allTopicNames().get().values().forEach(topic -> partitions.put(topic.name(),
+                topic.partitions().stream().map(partition -> new TopicPartition(topic.name(), partition.partition())).toList()));
+        var ends = kafka.listOffsets(done.keySet().stream().flatMap(group -> partitions.get(TOPIC_BY_GROUP.get(group)).stream()).distinct()
+                .collect(Collectors.toMap(partition -> partition, partition -> OffsetSpec.latest()))).all().get();
+        long lag = 0;
+        for (var group : done.keySet()) {
+            for (var partition : partitions.get(TOPIC_BY_GROUP.get(group))) {
+                var read = done.get(group).get(partition);
+                lag += ends.get(partition).offset() - (read == null ? 0 : read.offset());
+            }
+        }
+        return lag;
     }
 
     @Override

@@ -80,6 +80,7 @@ final class Weather implements AutoCloseable {
             endsWithin(random.nextInt(3000));
         } finally {
             sides.kafka().start();
+            sides.kafka().awaitReady(); // or it would be killed again and again while it starts, and never be there
         }
         kafkaKills++;
     }

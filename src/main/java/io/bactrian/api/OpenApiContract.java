@@ -108,7 +108,7 @@ public final class OpenApiContract extends DefaultRestOpenapiProcessorStrategy {
             } else {
                 var value = readValue(given.get(0), parameter.getSchema());
                 schemas.faults(value, parameter.getSchema()).forEach(fault -> faults.add(new Fault(null, name, fault.message())));
-                values.put(name, value.isTextual() ? value.textValue() : value.longValue());
+                values.put(name, JSON.convertValue(value, Object.class));
             }
             if (given == null && Boolean.TRUE.equals(parameter.getRequired())) {
                 faults.add(new Fault(null, name, "is missing"));
@@ -124,7 +124,7 @@ public final class OpenApiContract extends DefaultRestOpenapiProcessorStrategy {
     }
 
     private static JsonNode readValue(String text, Schema<?> schema) {
-        if ("integer".equals(schema.getType()) && !text.isBlank()) {
+        if (!"string".equals(schema.getType()) && !text.isBlank()) {
             try {
                 return JSON.readTree(text);
             } catch (JsonProcessingException e) {

@@ -44,6 +44,7 @@ final class SchemaCheck {
         var place = finding.getInstanceLocation();
         return switch (finding.getType()) {
             case "additionalProperties" -> field(place.append(finding.getProperty()), "is not a field here");
+            case "required" -> field(place.append(finding.getProperty()), "is missing");
             case "type" -> field(place, "must be of the type " + finding.getArguments()[1]);
             case "format" -> field(place, "is not a valid " + finding.getArguments()[0]);
             case "minimum" -> field(place, "must not be less than " + plain(finding.getArguments()[0]));

@@ -3,6 +3,7 @@ package io.bactrian.stripe;
 import io.bactrian.stripe.StripeTransport.Answer;
 import java.io.IOException;
 import java.net.SocketTimeoutException;
+import java.util.Map;
 
 /**
  * A call to Stripe that did not succeed: an error answer, or no answer at all ({@link #getHttpStatus} is then 0).
@@ -19,6 +20,15 @@ public final class StripeApiException extends RuntimeException {
     public static final String PERMANENT = "permanent";
     /** No request will succeed with this key: 401 or 403. */
     public static final String FATAL = "fatal";
+
+    /** What a person can do about it, by Stripe's code: see <a href="https://docs.stripe.com/error-codes">error codes</a>. */
+    private static final Map<String, String> ADVICE = Map.of(
+            "invoice_not_editable", "the invoice is final in Stripe; take the change back; then, if need be, void the invoice and make another",
+            "amount_too_large", "the amount is larger than Stripe takes; make it smaller, or divide it",
+            "amount_too_small", "the amount is smaller than Stripe takes",
+            "email_invalid", "the e-mail address is none; correct it",
+            "parameter_missing", "the record lacks what Stripe needs; fill it in",
+            "parameter_invalid_integer", "the number is not one that Stripe takes; correct it");
 
     private final int httpStatus;
     private final String type;
@@ -138,6 +148,9 @@ public final class StripeApiException extends RuntimeException {
         append(message, "param", param);
         append(message, "limit", header(answer, "Stripe-Rate-Limited-Reason"));
         append(message, "request", header(answer, "Request-Id"));
+        if (code != null && ADVICE.containsKey(code)) {
+            message.append(": ").append(ADVICE.get(code));
+        }
         return message.toString();
     }
 

@@ -3,7 +3,8 @@ package io.bactrian.watch;
 /**
  * How far a group of consumers is behind in one partition.
  *
- * @param group its name, {@code bactrian.<system>.<entity>} for those of the template {@code outbound}
+ * @param group its name, {@code bactrian.<system>.<entity>} for those of the template {@code outbound}, and
+ *     {@code bactrian.<name>.<entity>} for those of {@code subscriber}
  * @param next the offset of the next message that it has not done
  * @param messages how many it has not done
  */

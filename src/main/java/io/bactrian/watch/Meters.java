@@ -2,7 +2,7 @@ package io.bactrian.watch;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.bactrian.stripe.StripeApiException;
+import io.bactrian.CallFailure;
 import io.micrometer.core.instrument.Meter;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Tags;
@@ -62,12 +62,7 @@ public final class Meters extends EventNotifierSupport {
 
     /** {@code ok}, {@code transient}, {@code permanent} or {@code fatal}. */
     private static String outcome(Throwable exception) {
-        for (var cause = exception; cause != null; cause = cause.getCause()) {
-            if (cause instanceof StripeApiException stripe) {
-                return stripe.getKind();
-            }
-        }
-        return exception == null ? "ok" : "transient";
+        return exception == null ? "ok" : CallFailure.kind(exception);
     }
 
     /** A change has reached another system: the variables system, entity, and changed_at in milliseconds since the epoch, if it was one. */

@@ -38,7 +38,7 @@ final class HubApi implements AutoCloseable {
 
     HubApi(TestServices.Database database) throws Exception {
         main.setPropertyPlaceholderLocations("file:application.properties");
-        override("camel.main.routes-include-pattern", "file:routes/hub-api.camel.yaml,file:routes/errors.camel.yaml");
+        override("camel.main.routes-include-pattern", "file:routes/hub-api.camel.yaml,file:routes/templates/hub-api-*.camel.yaml,file:routes/errors.camel.yaml");
         override("camel.management.enabled", "false");
         override("http.port", "0");
         override("postgres.url", database.jdbcUrl());

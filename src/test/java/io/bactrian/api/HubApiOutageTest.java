@@ -19,7 +19,7 @@ class HubApiOutageTest {
             var customer = api.post("{\"name\":\"Ada\"}").header("Location");
 
             postgres.stop();
-            for (var answer : new HubApi.Answer[] {api.get(customer), api.get("/api/customers"), api.post("{\"name\":\"Eve\"}")}) {
+            for (var answer : new HubApi.Answer[] {api.get(customer), api.get("/api/customers"), api.get("/api/invoices"), api.post("{\"name\":\"Eve\"}")}) {
                 assertEquals(503, answer.status());
                 assertTrue(Integer.parseInt(answer.header("Retry-After")) > 0);
                 assertEquals(

@@ -7,26 +7,26 @@ import org.HdrHistogram.ConcurrentHistogram;
 import org.HdrHistogram.Histogram;
 
 /** How long each of a run's operations took. Thread-safe. */
-final class Latencies {
+public final class Latencies {
 
     private static final int DIGITS = 3;
 
     private final Histogram nanos = new ConcurrentHistogram(TimeUnit.MINUTES.toNanos(5), DIGITS);
 
     /** @param duration in nanoseconds; what was seen before it was known to have happened counts as none */
-    void record(long duration) {
+    public void record(long duration) {
         nanos.recordValue(Math.max(0, duration));
     }
 
-    long count() {
+    public long count() {
         return nanos.getTotalCount();
     }
 
-    double p50() {
+    public double p50() {
         return millis(50);
     }
 
-    double p99() {
+    public double p99() {
         return millis(99);
     }
 

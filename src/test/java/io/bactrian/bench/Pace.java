@@ -4,18 +4,18 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 
 /** Lets one thread act at a steady rate. */
-final class Pace {
+public final class Pace {
 
     private final long interval;
     private long next = System.nanoTime();
 
     /** @param rate how often in a second */
-    Pace(int rate) {
+    public Pace(int rate) {
         interval = TimeUnit.SECONDS.toNanos(1) / rate;
     }
 
     /** Returns when it is time to act again; at once when that time has passed. */
-    void await() {
+    public void await() {
         next += interval;
         for (long left = next - System.nanoTime(); left > 0; left = next - System.nanoTime()) {
             LockSupport.parkNanos(left);

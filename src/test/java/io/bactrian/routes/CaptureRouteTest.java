@@ -177,18 +177,18 @@ class CaptureRouteTest {
     @Test
     void a_table_that_is_tracked_at_run_time_gets_its_topic() throws Exception {
         try (var sql = sql()) {
-            sql.run("create table products (sku text primary key, name text)");
-            sql.run("select sync.track('products')");
-            sql.run("insert into products values ('A/1', 'saddle')");
+            sql.run("create table wares (sku text primary key, name text)");
+            sql.run("select sync.track('wares')");
+            sql.run("insert into wares values ('A/1', 'saddle')");
         }
         awaitEmptyOutbox();
-        try (var products = new Topic(kafka, "changes.products")) {
-            var change = eventually().until(() -> products.of("A/1"), hasSize(1)).get(0);
+        try (var wares = new Topic(kafka, "changes.wares")) {
+            var change = eventually().until(() -> wares.of("A/1"), hasSize(1)).get(0);
             assertEquals("saddle", Topic.json(change).at("/after/name").asText());
         }
         try (var admin = Admin.create(Map.of("bootstrap.servers", kafka.bootstrap()))) {
-            assertEquals(6, admin.describeTopics(List.of("changes.products")).allTopicNames().get().get("changes.products").partitions().size());
-            var topic = new ConfigResource(ConfigResource.Type.TOPIC, "changes.products");
+            assertEquals(6, admin.describeTopics(List.of("changes.wares")).allTopicNames().get().get("changes.wares").partitions().size());
+            var topic = new ConfigResource(ConfigResource.Type.TOPIC, "changes.wares");
             assertEquals("16777216", admin.describeConfigs(List.of(topic)).all().get().get(topic).get("max.message.bytes").value());
         }
     }

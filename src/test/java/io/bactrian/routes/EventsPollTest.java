@@ -16,33 +16,47 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import org.awaitility.core.ConditionFactory;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** Events that no webhook told of, found in Stripe's list of events. */
 class EventsPollTest {
 
+    private static SandboxKafka kafka;
+
     private final TestServices.Database database = TestServices.database();
-    private SandboxKafka kafka;
     private StripeSimulator stripe;
     private TestApplication application;
 
-    @BeforeEach
-    void startServers() throws Exception {
+    @BeforeAll
+    static void startKafka() throws Exception {
         kafka = SandboxKafka.startTemporary();
+    }
+
+    @AfterAll
+    static void stopKafka() throws Exception {
+        kafka.close();
+    }
+
+    @BeforeEach
+    void startStripe() throws Exception {
         stripe = StripeSimulator.start(StripeSimulator.Options.inMemory());
     }
 
     @AfterEach
     void stop() throws Exception {
-        try (var lastKafka = kafka; var lastStripe = stripe) {
+        try (var lastStripe = stripe) {
             stopApplication();
         }
     }
 
     private void startApplication(String inbound) throws Exception {
         application = TestApplication.builder().postgres(database.jdbcUrl()).kafka(kafka)
+                .routes("capture", "await-permit", "reconcile-run", "stripe-call", "stripe-customers", "stripe-poll", "stripe-webhook", "sync-record",
+                        "upkeep", "write-record", "templates/inbound", "templates/outbound", "templates/reconcile")
                 .with("stripe.api-base", stripe.baseUrl().toString())
                 .with("stripe.inbound", inbound)
                 .with("stripe.webhook-secret", inbound.equals("poll") ? "" : "whsec_sandbox")

@@ -41,7 +41,7 @@ class ReconcileRouteTest {
                     .with("reconcile.interval", "100")
                     .with("reconcile.first-contact", "link")
                     .start()) {
-                eventually().until(() -> text("select string_agg(mode || ' ' || state, ', ') from sync.run"), "link done"::equals);
+                eventually().until(() -> text("select case when count(*) = 3 then string_agg(distinct mode || ' ' || state, ', ') end from sync.run"), "link done"::equals);
                 eventually().until(() -> stripe.dashboard().customers().stream().filter(customer -> customer.path("phone").asText().equals("+44")).count() == 1);
                 assertEquals(21, stripe.dashboard().customers().size());
                 assertEquals("20", text("select count(*) from customers"));
@@ -50,6 +50,7 @@ class ReconcileRouteTest {
 
                 stripe.dashboard().customers().stream().filter(customer -> customer.at("/metadata").has("hub_id")).limit(12)
                         .forEach(customer -> stripe.dashboard().deleteCustomer(customer.get("id").asText()));
+                run("update sync.link set last_event_at = last_event_at - interval '1 minute'"); // who was seen just now counts as there
                 var heal = text("select sync.reconcile('stripe', 'customers', 'heal')");
                 eventually().until(() -> text("select state from sync.run where id = " + heal), "needs confirmation"::equals);
                 assertEquals("21", text("select count(*) from customers"));

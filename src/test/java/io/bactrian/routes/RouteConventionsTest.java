@@ -15,6 +15,7 @@ import java.util.Properties;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Function;
+import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -26,6 +27,7 @@ class RouteConventionsTest {
     private static final Pattern KEBAB_CASE = Pattern.compile("[a-z0-9]+(-[a-z0-9]+)*");
     private static final Pattern DESCRIPTION = Pattern.compile("[A-Z][a-z]+ [^\\n]*[^.\\n]");
     private static final Pattern PLACEHOLDER = Pattern.compile("\\{\\{\\??([A-Za-z0-9._-]+)(?::[^}]*)?}}|\\$\\{properties:([A-Za-z0-9._-]+)}");
+    private static final Pattern SQL_FILE = Pattern.compile("sql/[a-z-]+\\.sql");
     private static final Pattern SQL_PARAMETER = Pattern.compile(":#");
 
     /** Components that stay inside the process. */
@@ -103,7 +105,8 @@ class RouteConventionsTest {
     @Test
     void no_route_names_a_host_a_topic_or_a_credential() {
         var literal = Pattern.compile("(https?|jdbc:\\w+)://|localhost|\\b\\d+\\.\\d+\\.\\d+\\.\\d+\\b|sk_(test|live)|whsec_|password", Pattern.CASE_INSENSITIVE);
-        assertNone(file -> file.text().lines().filter(line -> !line.startsWith("#") && literal.matcher(line).find()));
+        assertNone(file -> file.text().lines().map(line -> line.replaceFirst("password: RAW\\(\\{\\{[a-z.-]+}}\\)", ""))
+                .filter(line -> !line.startsWith("#") && literal.matcher(line).find()));
         assertNone(file -> file.steps().map(Step::uri).filter(uri -> uri.startsWith("kafka:") && !uri.matches("kafka:changes(\\.\\{\\{\\w+}})?")));
     }
 
@@ -144,9 +147,14 @@ class RouteConventionsTest {
     }
 
     @Test
+    void every_sql_file_that_is_named_exists() {
+        assertNone(file -> SQL_FILE.matcher(file.text()).results().map(MatchResult::group).filter(sql -> !Files.exists(Path.of(sql))));
+    }
+
+    @Test
     void every_sql_step_counts_the_parameters_of_its_file() {
         assertNone(file -> file.steps()
-                .filter(step -> step.uri().startsWith("sql:file:"))
+                .filter(step -> step.uri().startsWith("sql:file:") && !step.uri().contains("{{"))
                 .filter(step -> {
                     var sql = Path.of(step.uri().substring("sql:file:".length()));
                     return !Files.exists(sql)

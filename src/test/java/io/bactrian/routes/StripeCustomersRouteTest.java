@@ -290,6 +290,18 @@ class StripeCustomersRouteTest {
     }
 
     @Test
+    void a_create_of_which_neither_answer_nor_webhook_came_is_repeated_with_its_key() throws Exception {
+        underWay.awaitNothing();
+        stripe.faults().only("POST", null).next(Fault.HANG_AFTER_COMMIT, 1).next(Fault.WEBHOOK_LOST, 1);
+        var id = insert("name", "'made once'");
+        linked("stripe", id);
+        underWay.awaitNothing();
+        assertEquals(1, stripe.dashboard().customers().stream().filter(customer -> customer.at("/metadata/hub_id").asText().equals(id)).count());
+        assertEquals(1, calls(stripe, id).stream().map(ApiCall::idempotencyKey).distinct().count());
+        assertEquals(List.of(false, true), calls(stripe, id).stream().map(ApiCall::replayed).toList());
+    }
+
+    @Test
     void an_update_that_fails_is_tried_again_without_doubling() throws Exception {
         var ids = new ArrayList<String>();
         for (var fault : PASSING) {

@@ -81,7 +81,8 @@ class StripeApiExceptionTest {
         assertNull(failure.getRateLimitedReason());
         assertEquals("permanent", failure.getKind());
         assertFalse(failure.isTransientFailure());
-        assertEquals("Stripe answered 400 to customers update, type invalid_request_error, code email_invalid, param email, request req_1",
+        assertEquals("Stripe answered 400 to customers update, type invalid_request_error, code email_invalid, param email, request req_1: "
+                + "the e-mail address is none; correct it",
                 failure.getMessage());
     }
 

@@ -33,7 +33,7 @@ class CaptureTest {
     @BeforeEach
     void connect() throws SQLException {
         sql = Sql.open(database.dataSource());
-        sql.run("truncate customers restart identity");
+        sql.run("truncate customers restart identity cascade");
         sql.run("truncate sync.outbox");
     }
 
@@ -97,7 +97,7 @@ class CaptureTest {
     void captures_truncate_as_deletes() throws SQLException {
         sql.run("insert into customers (name) values ('Ada'), ('Grace')");
         sql.run("truncate sync.outbox");
-        sql.run("truncate customers");
+        sql.run("truncate customers cascade");
         assertEquals(List.of("d 1", "d 2"), changes());
         assertEquals(List.of("Ada > null", "Grace > null"), names());
     }
@@ -153,14 +153,14 @@ class CaptureTest {
         var role = TestServices.name("writer");
         try (var superuser = new Sql(TestServices.postgres().superuser(database.name()).getConnection())) {
             superuser.run("create role " + role);
-            superuser.run("grant all on customers to " + role);
+            superuser.run("grant all on customers, invoices, invoice_items to " + role);
             superuser.run("set role " + role);
             superuser.run("set search_path = ''");
             superuser.run("insert into public.customers (name) values ('Ada')");
             superuser.run("update public.customers set name = 'Grace'");
             superuser.run("delete from public.customers");
             superuser.run("insert into public.customers (id, name) values (2, 'Ada')");
-            superuser.run("truncate public.customers");
+            superuser.run("truncate public.customers cascade");
             assertThrows(PSQLException.class, () -> superuser.run("select from sync.outbox"));
             superuser.run("reset role");
             superuser.run("drop owned by " + role);

@@ -66,6 +66,26 @@ class OperationsTest {
     }
 
     @Test
+    void nothing_is_created_before_the_first_look_at_a_system_has_begun() throws SQLException {
+        var id = scene.insert("{name:'Ada'}");
+        var claim = "select action from sync.claim('new', 'customers', ?, ?::text[], '1 minute', 'here', 'link')";
+        assertEquals("parked", sql.text(claim, id, Hub.FIELDS));
+        sql.run("select sync.first_contact('new', 'customers', 'link')");
+        assertEquals("parked", sql.text(claim, id, Hub.FIELDS));
+        sql.run("select sync.cancel(id) from sync.run where system = 'new'");
+        assertEquals("create", sql.text(claim, id, Hub.FIELDS));
+    }
+
+    @Test
+    void what_no_reconcile_looks_at_waits_for_ten_seconds_only() throws SQLException {
+        var id = scene.insert("{name:'Ada'}");
+        var claim = "select action from sync.claim('unseen', 'customers', ?, ?::text[], '1 minute', 'here', 'link')";
+        assertEquals("parked", sql.text(claim, id, Hub.FIELDS));
+        sql.run("update sync.system set met_at = met_at - interval '10 seconds' where name = 'unseen'");
+        assertEquals("create", sql.text(claim, id, Hub.FIELDS));
+    }
+
+    @Test
     void a_record_with_nothing_to_send_is_not_parked() throws SQLException {
         var id = scene.linked("{name:'Ada'}");
         sql.run("select sync.pause('stripe', 'out')");

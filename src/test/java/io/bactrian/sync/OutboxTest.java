@@ -39,7 +39,7 @@ class OutboxTest {
         sql = Sql.open(database.dataSource());
         drain = Sql.open(database.dataSource());
         listener = Sql.open(database.dataSource());
-        sql.run("truncate customers restart identity");
+        sql.run("truncate customers restart identity cascade");
         sql.run("truncate sync.outbox, sync.drain");
         listener.run("listen bactrian");
         listener.run("listen marker");

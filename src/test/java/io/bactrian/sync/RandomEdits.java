@@ -46,7 +46,7 @@ final class RandomEdits {
         // Later than any clock, so that a run does not depend on the time of day.
         remote = new ModelRemote(4_000_000_000_000L);
         people = new People(random, circumstances, hub, remote, journal);
-        sql.run("truncate customers, sync.link, sync.tombstone, sync.event, sync.failure, sync.conflict, sync.drain restart identity");
+        sql.run("truncate customers, sync.link, sync.tombstone, sync.event, sync.failure, sync.conflict, sync.drain restart identity cascade");
         sql.run("truncate sync.outbox");
         note(circumstances.toString());
     }

@@ -1,5 +1,6 @@
 package io.bactrian.sync;
 
+import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -10,6 +11,7 @@ import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -21,6 +23,7 @@ class ReconcileTest {
     private static final long START = Scene.START;
     private static final long NOW = START + 1000;
 
+    private static TestServices.Database database;
     private static Sql sql;
     private Scene scene;
     private String match = "none";
@@ -35,7 +38,8 @@ class ReconcileTest {
 
     @BeforeAll
     static void open() throws Exception {
-        sql = Sql.open(TestServices.database().dataSource());
+        database = TestServices.database();
+        sql = Sql.open(database.dataSource());
     }
 
     @AfterAll
@@ -159,7 +163,7 @@ class ReconcileTest {
         var created = sql.text("select record_id from sync.link where external_id = 'ext_only'");
         assertEquals("only there", scene.customer(created).get("name").asText());
         assertEquals("done", state(run));
-        assertEquals(0, sql.number("select count(*) from sync.outbox where op = 'r'"), "nothing is asked of those who follow the changes");
+        assertEquals(0, sql.number("select count(*) from sync.outbox where target <> ''"), "nothing is asked of those who follow the changes");
     }
 
     @Test
@@ -318,6 +322,28 @@ class ReconcileTest {
         assertEquals("ext_1", scene.link(id).get("external_id").asText());
         assertNull(sql.text("select out_paused_at from sync.system"));
         assertNull(take(null, "link"));
+    }
+
+    @Test
+    void of_two_first_contacts_that_end_at_once_the_later_one_lets_the_system_go_on() throws Exception {
+        sql.run("select sync.first_contact('stripe', entity, 'link') from unnest(array['customers', 'products']) entity");
+        var end = "select sync.end_run(r, 'done') from sync.run r where entity = ?";
+        try (var other = Sql.open(database.dataSource()); var watcher = Sql.open(database.dataSource())) {
+            other.connection().setAutoCommit(false);
+            other.run(end, "products");
+            var later = CompletableFuture.runAsync(() -> {
+                try {
+                    sql.run(end, "customers");
+                } catch (SQLException e) {
+                    throw new IllegalStateException(e);
+                }
+            });
+            await().until(() -> later.isDone()
+                    || watcher.number("select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'") > 0);
+            other.connection().commit();
+            later.get();
+        }
+        assertNull(sql.text("select out_paused_at from sync.system"));
     }
 
     private String take(String schedule, String firstContact) throws SQLException {

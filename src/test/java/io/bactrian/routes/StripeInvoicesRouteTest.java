@@ -1,0 +1,506 @@
+package io.bactrian.routes;
+
+import static io.bactrian.routes.StripeScene.eventually;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.bactrian.sandbox.stripe.Fault;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.StreamSupport;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Invoices with their items between Postgres and Stripe. */
+class StripeInvoicesRouteTest {
+
+    private static StripeScene scene;
+
+    @BeforeAll
+    static void start() throws Exception {
+        scene = new StripeScene();
+    }
+
+    @AfterAll
+    static void stop() throws Exception {
+        scene.close();
+    }
+
+    @BeforeEach
+    void begin() throws SQLException {
+        scene.begin();
+    }
+
+    @Test
+    void a_draft_with_items_becomes_a_draft_with_lines_and_its_customer_first() throws Exception {
+        var customer = scene.text("insert into customers (name) values ('Ada') returning id");
+        var product = scene.text("insert into products (name, unit_amount, currency) values ('Saddle', 9900, 'EUR') returning id");
+        var id = scene.text("insert into invoices (customer_id, currency, memo, due_date) values (" + customer + ", 'EUR', 'thank you', '2031-05-06') returning id");
+        scene.run("insert into invoice_items (invoice_id, product_id, description, quantity, unit_amount) values"
+                + " (" + id + ", " + product + ", 'a saddle', 2, 9900), (" + id + ", null, 'a rope', 3, 250), (" + id + ", null, 'a discount', 1, -100)");
+        scene.awaitEqual();
+        var invoice = invoice(id);
+        assertEquals("draft", invoice.get("status").asText());
+        assertEquals(2 * 9900 + 3 * 250 - 100, invoice.get("total").asLong());
+        assertEquals("thank you", invoice.get("description").asText());
+        assertEquals(id, invoice.at("/metadata/hub_id").asText());
+        assertEquals(scene.linked("customers", customer), invoice.get("customer").asText());
+        assertEquals(scene.linked("products", product), line(invoice, "a saddle").at("/pricing/price_details/product").asText());
+        assertEquals(scene.text("select id from invoice_items where description = 'a rope' and invoice_id = " + id),
+                line(invoice, "a rope").at("/metadata/hub_id").asText());
+    }
+
+    @Test
+    void a_customer_that_stripe_refuses_keeps_its_invoices_waiting_until_it_is_mended() throws Exception {
+        var customer = scene.text("insert into customers (name, email) values ('Ada', 'no address') returning id");
+        var id = scene.text("insert into invoices (customer_id, currency) values (" + customer + ", 'EUR') returning id");
+        scene.awaitText("reference", "select code from sync.failure where entity = 'invoices' and record_id = '" + id + "'");
+        scene.run("update customers set email = 'ada@example.com' where id = " + customer);
+        scene.linked("invoices", id);
+        scene.awaitEqual();
+    }
+
+    @Test
+    void items_of_a_draft_are_added_changed_removed_and_moved() throws Exception {
+        var one = synced("'one', 2, 100", "'two', 1, 200", "'three', 1, 300");
+        var other = synced("'four', 1, 400");
+        scene.run("insert into invoice_items (invoice_id, description, quantity, unit_amount) values (" + one + ", 'five', 1, 500)",
+                "update invoice_items set quantity = 3, unit_amount = 150, description = 'one and more' where description = 'one' and invoice_id = " + one,
+                "delete from invoice_items where description = 'two' and invoice_id = " + one,
+                "update invoice_items set invoice_id = " + other + " where description = 'three' and invoice_id = " + one);
+        scene.awaitEqual();
+        assertEquals(Set.of("one and more", "five"), descriptions(invoice(one)));
+        assertEquals(450 + 500, invoice(one).get("total").asLong());
+        assertEquals(Set.of("four", "three"), descriptions(invoice(other)));
+
+        scene.run("update invoice_items set invoice_id = " + one + " where description = 'three' and invoice_id = " + other);
+        scene.awaitEqual();
+        assertEquals(Set.of("one and more", "five", "three"), descriptions(invoice(one)));
+    }
+
+    @Test
+    void a_change_of_one_item_is_one_call_and_no_echo_comes_of_it() throws Exception {
+        var id = synced("'one', 2, 100", "'two', 1, 200");
+        scene.stripe().clearApiCalls();
+        scene.run("update invoice_items set quantity = 5 where description = 'two' and invoice_id = " + id);
+        scene.awaitEqual();
+        assertEquals(1, scene.stripe().apiCalls().stream().filter(call -> call.method().equals("POST")).count(), () -> scene.stripe().apiCalls().toString());
+    }
+
+    @Test
+    void memo_due_date_and_items_of_a_draft_follow() throws Exception {
+        var id = synced("'one', 2, 100");
+        scene.run("update invoices set memo = 'first', due_date = '2031-01-02' where id = " + id);
+        scene.awaitEqual();
+        assertEquals("first", invoice(id).get("description").asText());
+        scene.run("update invoices set memo = null, due_date = '2031-02-03' where id = " + id);
+        scene.awaitEqual();
+        scene.run("update invoices set due_date = null where id = " + id);
+        scene.awaitEqual();
+        assertTrue(invoice(id).get("description").isNull());
+    }
+
+    @Test
+    void open_finalizes_and_number_and_url_come_back_then_the_customer_pays() throws Exception {
+        var id = synced("'one', 2, 100");
+        setStatus(id, "open");
+        scene.awaitText("true", "select number is not null and hosted_url like 'https://%' from invoices where id = " + id);
+        scene.awaitEqual();
+        assertEquals("open", invoice(id).get("status").asText());
+        scene.dashboard().payInvoice(scene.linked("invoices", id));
+        scene.awaitText("paid 200", "select status || ' ' || amount_paid from invoices where id = " + id);
+        scene.awaitEqual();
+    }
+
+    @Test
+    void a_new_row_that_is_open_already_goes_there_with_its_items() throws Exception {
+        var id = draft("'one', 2, 100", "'two', 1, 5");
+        setStatus(id, "open");
+        scene.awaitText("true", "select number is not null from invoices where id = " + id);
+        scene.awaitEqual();
+        assertEquals(205, invoice(id).get("total").asLong());
+        assertEquals("open", invoice(id).get("status").asText());
+    }
+
+    @Test
+    void paid_in_the_hub_is_paid_out_of_band() throws Exception {
+        var id = opened("'one', 2, 100");
+        scene.stripe().clearApiCalls();
+        setStatus(id, "paid");
+        scene.awaitText("200", "select amount_paid from invoices where id = " + id + " and status = 'paid'");
+        scene.awaitEqual();
+        assertEquals(List.of(Map.of("paid_out_of_band", "true")),
+                scene.stripe().apiCalls().stream().filter(call -> call.path().endsWith("/pay")).map(call -> call.params()).toList());
+    }
+
+    @ParameterizedTest
+    @CsvSource({"open, void", "open, uncollectible", "uncollectible, void", "uncollectible, paid", "draft, paid", "draft, void", "draft, uncollectible"})
+    void each_step_of_an_invoices_life_is_taken_in_stripe(String from, String to) throws Exception {
+        var id = synced("'one', 2, 100");
+        if (!from.equals("draft")) {
+            setStatus(id, from);
+            scene.awaitEqual();
+        }
+        setStatus(id, to);
+        scene.awaitEqual();
+        assertEquals(to, invoice(id).get("status").asText());
+        assertEquals(to, scene.text("select status from invoices where id = " + id));
+        assertFalse(invoice(id).get("number").isNull());
+    }
+
+    @ParameterizedTest
+    @CsvSource({"open, void", "open, uncollectible", "uncollectible, void", "uncollectible, paid", "draft, paid", "draft, open"})
+    void each_step_taken_in_the_dashboard_arrives(String from, String to) throws Exception {
+        var id = synced("'one', 2, 100");
+        var externalId = scene.linked("invoices", id);
+        if (!from.equals("draft")) {
+            step(externalId, "open");
+            if (!from.equals("open")) {
+                step(externalId, from);
+            }
+        }
+        step(externalId, to);
+        scene.awaitText(to, "select status from invoices where id = " + id);
+        scene.awaitEqual();
+    }
+
+    @Test
+    void deleting_a_draft_deletes_it_and_a_final_one_is_voided() throws Exception {
+        var draft = synced("'one', 2, 100");
+        var open = opened("'one', 2, 100");
+        var draftThere = scene.linked("invoices", draft);
+        var openThere = scene.linked("invoices", open);
+        scene.run("delete from invoices where id in (" + draft + ", " + open + ")");
+        scene.awaitEqual();
+        assertTrue(scene.dashboard().invoices().stream().noneMatch(invoice -> invoice.get("id").asText().equals(draftThere)));
+        assertEquals("void", scene.dashboard().invoice(openThere).get("status").asText());
+        assertEquals("0", scene.text("select count(*) from invoices where id in (" + draft + ", " + open + ")"));
+    }
+
+    @Test
+    void a_paid_invoice_that_is_deleted_here_stays_in_stripe_and_a_failure_says_so() throws Exception {
+        var id = opened("'one', 2, 100");
+        var externalId = scene.linked("invoices", id);
+        scene.dashboard().payInvoice(externalId);
+        scene.awaitText("paid", "select status from invoices where id = " + id);
+        scene.awaitNothing();
+        scene.run("delete from invoices where id = " + id);
+        var dismissal = "select sync.dismiss('stripe', 'invoices', '" + id + "')";
+        assertTrue(scene.refusal("invoices", id).endsWith(": it stays there. To leave it at that: " + dismissal), () -> scene.refusal("invoices", id));
+        scene.awaitNothing();
+        assertEquals(externalId + " stays in stripe, and is not synced any more", scene.text(dismissal));
+        scene.awaitEqual();
+        assertEquals("paid", scene.dashboard().invoice(externalId).get("status").asText());
+    }
+
+    @Test
+    void a_draft_with_more_lines_than_an_event_shows_can_be_deleted_in_the_dashboard() throws Exception {
+        var id = synced(IntStream.range(0, 12).mapToObj(i -> "'item " + i + "', 1, " + i).toArray(String[]::new));
+        scene.stripe().faults().webhookDelay(0, 100).probability(Fault.WEBHOOK_SHUFFLED, 1);
+        scene.dashboard().updateInvoice(scene.linked("invoices", id), Map.of("memo", "not for long"));
+        scene.dashboard().deleteInvoice(scene.linked("invoices", id));
+        scene.awaitText("0", "select count(*) from invoices where id = " + id);
+        scene.awaitEqual();
+    }
+
+    @Test
+    void a_draft_whose_deletion_nobody_told_of_is_found_by_a_reconcile() throws Exception {
+        var gone = synced("'one', 2, 100");
+        synced("'another', 1, 100");
+        scene.stripe().faults().probability(Fault.WEBHOOK_LOST, 1);
+        scene.dashboard().deleteInvoice(scene.linked("invoices", gone));
+        scene.stripe().faults().clear();
+        scene.run("select sync.reconcile('stripe', 'invoices', 'heal')");
+        scene.awaitText("0", "select count(*) from invoices where id = " + gone);
+        scene.awaitText("0", "select count(*) from sync.run where state <> 'done'");
+        scene.awaitEqual();
+    }
+
+    @Test
+    void a_line_of_which_neither_answer_nor_event_came_is_looked_for_once_its_key_is_forgotten() throws Exception {
+        var id = synced("'one', 2, 100");
+        scene.stripe().faults().only("POST", null).next(Fault.HANG_AFTER_COMMIT, 1).probability(Fault.WEBHOOK_LOST, 1);
+        scene.run("insert into invoice_items (invoice_id, description, quantity, unit_amount) values (" + id + ", 'made, nobody knows', 1, 7)");
+        scene.awaitText("timeout", "select code from sync.failure where entity = 'invoices' and record_id = '" + id + "'");
+        scene.run("select sync.pause('stripe', 'out', 'for a test')");
+        scene.stripe().faults().clear();
+        scene.run("update sync.link set in_flight_at = now() - interval '24 hours' where entity = 'invoices' and in_flight_op = 'update'");
+        scene.stripe().clearApiCalls();
+        scene.run("select sync.resume('stripe', 'out')");
+        scene.awaitEqual();
+        assertEquals(Set.of("one", "made, nobody knows"), descriptions(invoice(id)));
+        assertEquals(0, scene.stripe().apiCalls().stream().filter(call -> call.method().equals("POST")).count(), () -> scene.stripe().apiCalls().toString());
+    }
+
+    @Test
+    void a_draft_deleted_in_the_dashboard_takes_its_row_along() throws Exception {
+        var id = synced("'one', 2, 100");
+        scene.dashboard().deleteInvoice(scene.linked("invoices", id));
+        scene.awaitText("0", "select count(*) from invoices where id = " + id);
+        scene.awaitEqual();
+    }
+
+    @ParameterizedTest
+    @CsvSource({"3, false", "25, false", "3, true"})
+    void an_invoice_made_in_the_dashboard_arrives_with_its_lines(int number, boolean shuffled) throws Exception {
+        if (shuffled) {
+            scene.stripe().faults().webhookDelay(0, 100).probability(Fault.WEBHOOK_SHUFFLED, 1);
+        }
+        var product = scene.dashboard().createProduct(Map.of("name", "Saddle", "currency", "usd", "unit_amount", 700));
+        var customer = scene.dashboard().createCustomer(Map.of("name", "Grace"));
+        var lines = new ArrayList<Map<String, Object>>();
+        for (int i = 0; i < number; i++) {
+            lines.add(Map.of("description", "line " + i, "quantity", i + 1, "unit_amount", 10 * i));
+        }
+        lines.add(Map.of("description", "a saddle", "quantity", 2, "product", product.get("id").asText()));
+        var invoice = scene.dashboard().createInvoice(Map.of("customer", customer.get("id").asText(), "currency", "usd", "memo", "from there", "lines", lines));
+        var id = scene.record("invoices", invoice);
+        scene.awaitText(Integer.toString(number + 1), "select count(*) from invoice_items where invoice_id = " + id);
+        scene.awaitEqual();
+
+        scene.run("update invoice_items set quantity = 9 where description = 'line 2' and invoice_id = " + id);
+        scene.dashboard().removeLine(line(invoice, "line 1").at("/parent/invoice_item_details/invoice_item").asText());
+        scene.awaitEqual();
+        assertEquals(Integer.toString(number), scene.text("select count(*) from invoice_items where invoice_id = " + id));
+        assertEquals(9, line(invoice(id), "line 2").get("quantity").asLong());
+    }
+
+    @Test
+    void an_invoice_waits_for_the_product_of_its_line() throws Exception {
+        var product = productThatNoEventTellsOf();
+        var customer = scene.dashboard().createCustomer(Map.of("name", "Grace"));
+        var invoice = scene.dashboard().createInvoice(Map.of("customer", customer.get("id").asText(), "currency", "eur",
+                "lines", List.of(Map.of("description", "a saddle", "quantity", 2, "product", product))));
+        scene.awaitText("products/" + product, "select waits_for from sync.event where outcome = 'waiting' and external_id = '" + invoice.get("id").asText() + "' limit 1");
+        scene.dashboard().updateProduct(product, Map.of("name", "Camel saddle"));
+        scene.record("invoices", invoice);
+        scene.awaitEqual();
+    }
+
+    @Test
+    void an_answer_waits_for_the_product_of_a_line_that_somebody_added() throws Exception {
+        var id = synced("'one', 2, 100");
+        var product = productThatNoEventTellsOf();
+        scene.stripe().faults().probability(Fault.WEBHOOK_LOST, 1);
+        scene.dashboard().addLine(scene.linked("invoices", id), Map.of("description", "a saddle", "quantity", 2, "product", product));
+        scene.stripe().faults().clear();
+        scene.run("update invoices set memo = 'what is in it?' where id = " + id);
+        scene.awaitText("stripe has products " + product + " in it, which is not in the hub yet: it is asked again soon",
+                "select reason from sync.failure where entity = 'invoices' and record_id = '" + id + "' and direction = 'out'");
+        scene.dashboard().updateProduct(product, Map.of("name", "Camel saddle"));
+        scene.awaitText("2", "select count(*) from invoice_items where invoice_id = " + id);
+        scene.awaitEqual();
+    }
+
+    private static String productThatNoEventTellsOf() {
+        scene.stripe().faults().probability(Fault.WEBHOOK_LOST, 1);
+        var product = scene.dashboard().createProduct(Map.of("name", "Saddle", "currency", "eur", "unit_amount", 700));
+        scene.stripe().faults().clear();
+        return product.get("id").asText();
+    }
+
+    @Test
+    void edits_of_lines_in_the_dashboard_arrive() throws Exception {
+        var id = synced("'one', 2, 100", "'two', 1, 200");
+        var externalId = scene.linked("invoices", id);
+        scene.dashboard().updateLine(item(id, "one"), Map.of("quantity", 7, "description", "one and more"));
+        scene.dashboard().removeLine(item(id, "two"));
+        scene.dashboard().addLine(externalId, Map.of("description", "three", "quantity", 3, "unit_amount", 33));
+        scene.dashboard().updateInvoice(externalId, Map.of("memo", "by hand", "due_date", "2031-09-08"));
+        scene.awaitText("one and more 7 100, three 3 33", "select string_agg(description || ' ' || quantity || ' ' || unit_amount, ', ' order by id)"
+                + " from invoice_items where invoice_id = " + id);
+        scene.awaitText("by hand 2031-09-08 799", "select memo || ' ' || due_date || ' ' || total from invoices where id = " + id);
+        scene.awaitEqual();
+    }
+
+    @Test
+    void an_invoice_of_nothing_is_paid_as_soon_as_it_is_opened() throws Exception {
+        var id = synced("'a gift', 1, 0");
+        setStatus(id, "open");
+        scene.awaitText("paid", "select status from invoices where id = " + id);
+        scene.awaitEqual();
+        assertEquals("paid", invoice(id).get("status").asText());
+    }
+
+    @Test
+    void an_invoice_of_nothing_that_is_to_be_paid_is_paid() throws Exception {
+        var id = synced("'a gift', 1, 0");
+        setStatus(id, "paid");
+        scene.awaitEqual();
+        assertEquals("paid", invoice(id).get("status").asText());
+    }
+
+    @Test
+    void a_line_of_a_final_invoice_cannot_change_and_taking_that_back_clears_the_failure() throws Exception {
+        var id = opened("'one', 2, 100");
+        scene.run("update invoice_items set quantity = 3 where invoice_id = " + id);
+        var reason = scene.refusal("invoices", id);
+        assertTrue(reason.contains("the invoice is final in Stripe; take the change back"), reason);
+        scene.run("update invoice_items set quantity = 2 where invoice_id = " + id);
+        scene.awaitText("0", "select count(*) from sync.failure where entity = 'invoices' and record_id = '" + id + "'");
+        scene.awaitEqual();
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = ';', value = {"customer_id = (select max(id) from customers)", "currency = 'CHF'", "status = 'draft'"})
+    void what_stripe_never_changes_is_refused_in_words_and_taking_that_back_clears_the_failure(String change) throws Exception {
+        var id = opened("'one', 2, 100");
+        var before = scene.text("select jsonb_build_object('customer_id', customer_id, 'currency', currency, 'status', status) from invoices where id = " + id);
+        scene.run("insert into customers (name) values ('another')", "update invoices set " + change + " where id = " + id);
+        var reason = scene.refusal("invoices", id);
+        assertTrue(reason.contains("take it back"), reason);
+        scene.run("update invoices set (customer_id, currency, status) = (select customer_id, currency, status from jsonb_populate_record(null::invoices, '"
+                + before + "')) where id = " + id);
+        scene.awaitText("0", "select count(*) from sync.failure where entity = 'invoices' and record_id = '" + id + "'");
+        scene.awaitEqual();
+    }
+
+    @Test
+    void deleting_a_customer_leaves_its_final_invoices_as_they_are() throws Exception {
+        var id = opened("'one', 2, 100");
+        scene.run("delete from customers where id = (select customer_id from invoices where id = " + id + ")");
+        scene.awaitEqual();
+        assertEquals("open", invoice(id).get("status").asText());
+        assertEquals("open", scene.text("select status from invoices where id = " + id));
+        scene.dashboard().payInvoice(scene.linked("invoices", id));
+        scene.awaitText("paid", "select status from invoices where id = " + id);
+        scene.awaitEqual();
+    }
+
+    @Test
+    void a_late_event_moves_no_status_backwards() throws Exception {
+        var id = synced("'one', 2, 100");
+        var externalId = scene.linked("invoices", id);
+        scene.stripe().faults().webhookDelay(0, 1500).probability(Fault.WEBHOOK_SHUFFLED, 1).probability(Fault.WEBHOOK_DUPLICATED, 0.5);
+        scene.dashboard().finalizeInvoice(externalId);
+        scene.dashboard().payInvoice(externalId);
+        var seen = new ArrayList<String>();
+        eventually().until(() -> {
+            var status = scene.text("select status from invoices where id = " + id);
+            if (seen.isEmpty() || !seen.get(seen.size() - 1).equals(status)) {
+                seen.add(status);
+            }
+            return scene.stripe().webhooksIdle() && status.equals("paid");
+        });
+        scene.awaitEqual();
+        var order = List.of("draft", "open", "paid");
+        assertEquals(seen.stream().sorted((a, b) -> order.indexOf(a) - order.indexOf(b)).toList(), seen);
+    }
+
+    @Test
+    void edits_of_two_lines_on_both_sides_at_once_both_survive() throws Exception {
+        var id = synced("'one', 2, 100", "'two', 1, 200");
+        scene.stripe().faults().webhookDelay(300, 300);
+        scene.dashboard().updateLine(item(id, "one"), Map.of("quantity", 4));
+        scene.run("update invoice_items set quantity = 5 where description = 'two' and invoice_id = " + id);
+        scene.awaitText("4, 5", "select string_agg(quantity::text, ', ' order by id) from invoice_items where invoice_id = " + id);
+        scene.awaitEqual();
+        assertEquals("0", scene.text("select count(*) from sync.conflict where entity = 'invoices' and record_id = '" + id + "'"));
+    }
+
+    @Test
+    void of_edits_of_one_line_on_both_sides_one_wins_and_the_other_is_kept() throws Exception {
+        var id = synced("'one', 2, 100");
+        scene.stripe().faults().webhookDelay(300, 300);
+        scene.dashboard().updateLine(item(id, "one"), Map.of("quantity", 4));
+        scene.run("update invoice_items set quantity = 5 where description = 'one' and invoice_id = " + id);
+        scene.awaitEqual();
+        assertEquals("{4,5}", scene.text("select array(select q from (select quantity from invoice_items where invoice_id = " + id + " union all"
+                + " select (case winner when 'hub' then remote else local end ->> 'quantity')::integer from sync.conflict"
+                + " where entity = 'invoices' and record_id = '" + id + "') as t (q) order by q)"));
+    }
+
+    @ParameterizedTest
+    @CsvSource({"JPY, 1, 99999999", "JPY, 99999999, 1", "EUR, 3, 333", "KWD, 7, 1230", "usd, 0, 500", "EUR, 1, 99999999"})
+    void amounts_are_in_the_currencys_minor_unit_up_to_their_bounds(String currency, int quantity, long amount) throws Exception {
+        var id = draftIn(currency, "'one', " + quantity + ", " + amount);
+        scene.linked("invoices", id);
+        scene.awaitEqual();
+        assertEquals(quantity * amount, invoice(id).get("total").asLong());
+        assertEquals(currency.toLowerCase(), invoice(id).get("currency").asText());
+    }
+
+    @Test
+    void an_amount_that_stripe_refuses_stops_its_own_item_only() throws Exception {
+        var id = synced("'one', 2, 100");
+        scene.run("insert into invoice_items (invoice_id, description, unit_amount) values (" + id + ", 'too much', 999999999999)");
+        assertTrue(scene.refusal("invoices", id).contains("unit_amount"), () -> scene.refusal("invoices", id));
+        scene.run("update invoice_items set unit_amount = 5 where description = 'too much' and invoice_id = " + id);
+        scene.awaitEqual();
+    }
+
+    /** A new customer with a draft, in Postgres. Items: description, quantity, unit_amount. */
+    private static String draft(String... items) throws SQLException {
+        return draftIn("EUR", items);
+    }
+
+    private static String draftIn(String currency, String... items) throws SQLException {
+        var id = scene.text("with c as (insert into customers (name) values ('Ada') returning id)"
+                + " insert into invoices (customer_id, currency) select id, '" + currency + "' from c returning id");
+        for (var item : items) {
+            scene.run("insert into invoice_items (invoice_id, description, quantity, unit_amount) values (" + id + ", " + item + ")");
+        }
+        return id;
+    }
+
+    /** A draft that both sides have. */
+    private static String synced(String... items) throws SQLException {
+        var id = draft(items);
+        scene.linked("invoices", id);
+        scene.awaitEqual();
+        return id;
+    }
+
+    /** An open invoice that both sides have. */
+    private static String opened(String... items) throws SQLException {
+        var id = synced(items);
+        setStatus(id, "open");
+        scene.awaitText("true", "select number is not null from invoices where id = " + id);
+        scene.awaitEqual();
+        return id;
+    }
+
+    private static void setStatus(String id, String status) throws SQLException {
+        scene.run("update invoices set status = '" + status + "' where id = " + id);
+    }
+
+    private static void step(String externalId, String status) {
+        switch (status) {
+            case "open" -> scene.dashboard().finalizeInvoice(externalId);
+            case "paid" -> scene.dashboard().payInvoice(externalId);
+            case "void" -> scene.dashboard().voidInvoice(externalId);
+            default -> scene.dashboard().markUncollectible(externalId);
+        }
+    }
+
+    private static JsonNode invoice(String id) {
+        return scene.dashboard().invoice(scene.linked("invoices", id));
+    }
+
+    private static JsonNode line(JsonNode invoice, String description) {
+        return lines(invoice).stream().filter(line -> line.get("description").asText().equals(description)).findFirst().orElseThrow();
+    }
+
+    private static String item(String id, String description) {
+        return line(invoice(id), description).at("/parent/invoice_item_details/invoice_item").asText();
+    }
+
+    private static List<JsonNode> lines(JsonNode invoice) {
+        return StreamSupport.stream(invoice.at("/lines/data").spliterator(), false).toList();
+    }
+
+    private static Set<String> descriptions(JsonNode invoice) {
+        return lines(invoice).stream().map(line -> line.get("description").asText()).collect(Collectors.toSet());
+    }
+}

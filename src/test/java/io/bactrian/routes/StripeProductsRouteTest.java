@@ -1,0 +1,220 @@
+package io.bactrian.routes;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.bactrian.sandbox.stripe.Fault;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.sql.SQLException;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Products with their prices between Postgres and Stripe. */
+class StripeProductsRouteTest {
+
+    private static StripeScene scene;
+
+    @BeforeAll
+    static void start() throws Exception {
+        scene = new StripeScene();
+    }
+
+    @AfterAll
+    static void stop() throws Exception {
+        scene.close();
+    }
+
+    @BeforeEach
+    void begin() throws SQLException {
+        scene.begin();
+    }
+
+    @ParameterizedTest
+    @CsvSource({"JPY, 9900", "EUR, 9900", "KWD, 9990", "usd, 0", "EUR, 99999999"})
+    void a_row_becomes_a_product_with_its_price(String currency, long amount) throws Exception {
+        var id = insert("'Saddle', 'for two', " + amount + ", '" + currency + "'");
+        scene.linked("products", id);
+        scene.awaitEqual();
+        var product = product(id);
+        assertEquals("for two", product.get("description").asText());
+        assertEquals(id, product.at("/metadata/hub_id").asText());
+        assertEquals(amount, product.at("/default_price/unit_amount").asLong());
+        assertEquals(currency.toLowerCase(), product.at("/default_price/currency").asText());
+        assertEquals(1, prices(product, true).size());
+    }
+
+    @Test
+    void a_row_without_a_price_becomes_a_product_without_one_and_gets_one_later() throws Exception {
+        var id = insert("'Advice', null, null, null");
+        scene.linked("products", id);
+        scene.awaitEqual();
+        assertTrue(product(id).get("default_price").isNull());
+        scene.run("update products set unit_amount = 5, currency = 'EUR' where id = " + id);
+        scene.awaitEqual();
+        assertEquals(5, product(id).at("/default_price/unit_amount").asLong());
+    }
+
+    @Test
+    void another_price_is_a_new_one_and_the_old_one_is_retired() throws Exception {
+        var id = insert("'Saddle', null, 100, 'EUR'");
+        scene.linked("products", id);
+        scene.awaitEqual();
+        var old = product(id).at("/default_price/id").asText();
+        scene.run("update products set unit_amount = 200 where id = " + id);
+        scene.awaitEqual();
+        assertEquals(Set.of(product(id).at("/default_price/id").asText()), prices(product(id), true));
+        assertEquals(Set.of(old), prices(product(id), false));
+        scene.run("update products set currency = 'JPY' where id = " + id);
+        scene.awaitEqual();
+        scene.run("update products set unit_amount = 100, currency = 'EUR' where id = " + id);
+        scene.awaitEqual();
+        assertEquals(1, prices(product(id), true).size());
+    }
+
+    @Test
+    void a_price_that_is_unset_is_retired() throws Exception {
+        var id = insert("'Saddle', null, 100, 'EUR'");
+        scene.linked("products", id);
+        scene.awaitEqual();
+        scene.run("update products set unit_amount = null, currency = null where id = " + id);
+        scene.awaitEqual();
+        assertTrue(product(id).get("default_price").isNull());
+        assertEquals(Set.of(), prices(product(id), true));
+    }
+
+    @Test
+    void a_price_change_that_is_cut_off_leaves_no_second_price() throws Exception {
+        var id = insert("'Saddle', null, 100, 'EUR'");
+        scene.linked("products", id);
+        scene.awaitEqual();
+        scene.stripe().faults().only("POST", null).next(Fault.HANG_AFTER_COMMIT, 2);
+        scene.run("update products set unit_amount = 300 where id = " + id);
+        scene.awaitEqual();
+        assertEquals(300, product(id).at("/default_price/unit_amount").asLong());
+        assertEquals(1, prices(product(id), true).size());
+    }
+
+    @Test
+    void name_description_and_archiving_follow() throws Exception {
+        var id = insert("'Saddle', 'for two', 100, 'EUR'");
+        scene.linked("products", id);
+        scene.awaitEqual();
+        scene.stripe().clearApiCalls();
+        scene.run("update products set name = 'Seat', description = null, active = false where id = " + id);
+        scene.awaitEqual();
+        assertFalse(product(id).get("active").asBoolean());
+        assertTrue(product(id).get("description").isNull());
+        assertEquals(1, scene.stripe().apiCalls().stream().filter(call -> call.method().equals("POST")).count());
+        scene.run("update products set active = true where id = " + id);
+        scene.awaitEqual();
+    }
+
+    @Test
+    void a_deleted_row_archives_a_product_with_prices_and_deletes_one_without() throws Exception {
+        var priced = insert("'Saddle', null, 100, 'EUR'");
+        var bare = insert("'Advice', null, null, null");
+        var pricedThere = scene.linked("products", priced);
+        var bareThere = scene.linked("products", bare);
+        scene.awaitEqual();
+        scene.run("delete from products where id in (" + priced + ", " + bare + ")");
+        scene.awaitEqual();
+        assertFalse(scene.dashboard().product(pricedThere).get("active").asBoolean());
+        assertTrue(scene.dashboard().products().stream().noneMatch(product -> product.get("id").asText().equals(bareThere)));
+        assertEquals("0", scene.text("select count(*) from products where id in (" + priced + ", " + bare + ")"));
+    }
+
+    @Test
+    void a_product_made_in_the_dashboard_arrives_and_its_price_changes_follow() throws Exception {
+        var product = scene.dashboard().createProduct(Map.of("name", "Rope", "description", "long", "currency", "kwd", "unit_amount", 1230));
+        var externalId = product.get("id").asText();
+        var id = scene.record("products", product);
+        scene.awaitText("Rope long 1230 KWD", "select name || ' ' || description || ' ' || unit_amount || ' ' || currency from products where id = " + id);
+        scene.awaitEqual();
+        scene.dashboard().updateProduct(externalId, Map.of("unit_amount", 4560, "name", "Long rope"));
+        scene.awaitText("Long rope 4560", "select name || ' ' || unit_amount from products where id = " + id);
+        scene.dashboard().updateProduct(externalId, Map.of("currency", "eur"));
+        scene.awaitText("EUR", "select currency from products where id = " + id);
+        scene.dashboard().updateProduct(externalId, Map.of("active", false));
+        scene.awaitText("false", "select active from products where id = " + id);
+        scene.awaitEqual();
+        var unpriced = new HashMap<String, Object>();
+        unpriced.put("unit_amount", null);
+        scene.dashboard().updateProduct(externalId, unpriced);
+        scene.awaitText("true", "select unit_amount is null and currency is null from products where id = " + id);
+        scene.awaitEqual();
+    }
+
+    @Test
+    void a_product_deleted_in_the_dashboard_takes_its_row_along() throws Exception {
+        var product = scene.dashboard().createProduct(Map.of("name", "Advice"));
+        var id = scene.record("products", product);
+        scene.dashboard().deleteProduct(product.get("id").asText());
+        scene.awaitText("0", "select count(*) from products where id = " + id);
+        scene.awaitEqual();
+    }
+
+    @Test
+    void a_name_here_and_a_price_there_at_once_both_survive() throws Exception {
+        var id = insert("'Saddle', null, 100, 'EUR'");
+        var externalId = scene.linked("products", id);
+        scene.awaitEqual();
+        scene.stripe().faults().webhookDelay(300, 300);
+        scene.dashboard().updateProduct(externalId, Map.of("unit_amount", 700));
+        scene.run("update products set name = 'Seat' where id = " + id);
+        scene.awaitText("Seat 700", "select name || ' ' || unit_amount from products where id = " + id);
+        scene.awaitEqual();
+        assertEquals("0", scene.text("select count(*) from sync.conflict where entity = 'products' and record_id = '" + id + "'"));
+    }
+
+    @ParameterizedTest
+    @CsvSource({"hub, 300 EUR", "remote, 100 JPY"})
+    void of_an_amount_here_and_a_currency_there_at_once_one_price_wins(String winner, String price) throws Exception {
+        var id = insert("'Saddle', null, 100, 'EUR'");
+        var externalId = scene.linked("products", id);
+        scene.awaitEqual();
+        scene.run("select sync.pause('stripe', 'both', 'for a test')");
+        scene.run("update products set unit_amount = 300, updated_at = now() + interval '1 hour' * " + (winner.equals("hub") ? 1 : -1) + " where id = " + id);
+        scene.dashboard().updateProduct(externalId, Map.of("currency", "jpy"));
+        scene.awaitText("1", "select count(*) from sync.event where outcome = 'held' and type = 'product.updated'");
+        scene.run("select sync.resume('stripe', 'both')");
+        scene.awaitText(price, "select unit_amount || ' ' || currency from products where id = " + id);
+        scene.awaitEqual();
+        assertEquals(List.of("currency " + winner, "unit_amount " + winner),
+                scene.texts("select field || ' ' || winner from sync.conflict where entity = 'products' and record_id = '" + id + "' order by field"));
+    }
+
+    private static String insert(String values) throws SQLException {
+        return scene.text("insert into products (name, description, unit_amount, currency) values (" + values + ") returning id");
+    }
+
+    private static JsonNode product(String id) {
+        return scene.dashboard().product(scene.linked("products", id));
+    }
+
+    /** The ids of a product's prices, of those that are for sale or of those that are not. */
+    private static Set<String> prices(JsonNode product, boolean active) throws Exception {
+        var request = HttpRequest.newBuilder(URI.create(scene.stripe().baseUrl() + "/v1/prices?limit=100&product=" + product.get("id").asText() + "&active=" + active))
+                .header("Authorization", "Bearer sk_test_sandbox").build();
+        var ids = new TreeSet<String>();
+        var answer = HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString()).body();
+        new ObjectMapper().readTree(answer).get("data").forEach(price -> ids.add(price.get("id").asText()));
+        return ids;
+    }
+}
