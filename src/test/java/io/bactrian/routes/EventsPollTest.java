@@ -54,13 +54,18 @@ class EventsPollTest {
     }
 
     private void startApplication(String inbound) throws Exception {
+        startApplication(inbound, "2 minutes");
+    }
+
+    private void startApplication(String inbound, String overlap) throws Exception {
         application = TestApplication.builder().postgres(database.jdbcUrl()).kafka(kafka)
-                .routes("capture", "await-permit", "reconcile-run", "stripe-call", "stripe-customers", "stripe-poll", "stripe-webhook", "sync-record",
-                        "upkeep", "write-record", "templates/inbound", "templates/outbound", "templates/reconcile")
+                .routes("capture", "await-permit", "reconcile-run", "stripe-call", "stripe-customers", "stripe-invoices", "stripe-poll", "stripe-webhook",
+                        "sync-record", "upkeep", "write-record", "templates/inbound", "templates/outbound", "templates/reconcile")
                 .with("stripe.api-base", stripe.baseUrl().toString())
                 .with("stripe.inbound", inbound)
                 .with("stripe.webhook-secret", inbound.equals("poll") ? "" : "whsec_sandbox")
                 .with("stripe.poll-interval", "200")
+                .with("stripe.poll-overlap", overlap)
                 .with("postgres.pool-size", "5")
                 .with("kafka.consumers", "1")
                 .start();
@@ -114,6 +119,20 @@ class EventsPollTest {
         // In order: each followed on the one before, and the object needed not be read.
         assertEquals(0, stripe.apiCalls().stream().filter(call -> call.path().equals("/v1/customers/" + edited)).count());
         assertEquals(0, count("sync.event where outcome = 'deferred'"));
+    }
+
+    @Test
+    void one_look_reads_all_pages_whatever_is_in_them() throws Exception {
+        startApplication("poll", "0 seconds");
+        var customer = create("Ada");
+        eventually().until(() -> count("customers") == 1);
+        stopApplication();
+        for (int i = 1; i <= 90; i++) {
+            stripe.dashboard().createInvoice(Map.of("customer", customer, "currency", "eur", "memo", "invoice " + i,
+                    "lines", List.of(Map.of("description", "a line", "quantity", 1, "unit_amount", i))));
+        }
+        startApplication("poll", "0 seconds");
+        eventually().until(() -> count("invoices") == 90);
     }
 
     @Test
