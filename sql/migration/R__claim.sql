@@ -71,6 +71,13 @@ begin
     l.in_flight_op := null;
   end if;
   if l.in_flight_at < v_now - interval '23 hours' and sync.makes_part(l) then
+    if sync.is_paused_in(p_system) then
+      update sync.link t set parked_at = coalesce(t.parked_at, clock_timestamp())
+       where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id;
+      action := 'parked';
+      return next;
+      return;
+    end if;
     l := sync.look_for_part(l);
   end if;
   v_record := sync.read(p_entity, p_record_id); -- not before the link is ours: who held it may have changed the record
@@ -155,6 +162,13 @@ begin
     select x.p_record, x.p_missing into record, v_missing from sync.external(p_system, p_entity, record, v_sent) x;
     select x.p_record into base from sync.external(p_system, p_entity, base, v_sent) x;
   end if;
+  if action = 'create' and l.in_flight_op is null and exists (
+       select from sync.event e where e.system = p_system and e.waits_for is not null and e.entity = p_entity
+          and (e.held ->> 'event')::jsonb ->> 'hub_id' = p_record_id) then
+    action := 'waiting'; -- an object that points to it exists, and will be linked when what that refers to is here
+    return next;
+    return;
+  end if;
   if v_missing is not null and (l.in_flight_op is null or v_in_flight is distinct from l.in_flight) then
     update sync.link t set waits_for = v_missing where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id;
     perform sync.record_failure(p_system, p_entity, p_record_id, 'out', 'transient', 'reference',
@@ -168,7 +182,7 @@ begin
   end if;
 
   v_token := nextval('sync.lease_token');
-  if not sync.may_call(p_system, v_token) or action = 'create' and p_first_contact <> 'off' and sync.meets_soon(p_system, p_entity) then
+  if not sync.may_call(p_system, v_token) or action = 'create' and p_first_contact <> 'off' and sync.meets_soon(p_system, p_entity, p_instance) then
     update sync.link t set parked_at = coalesce(t.parked_at, clock_timestamp())
      where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id;
     action := 'parked';
@@ -218,14 +232,15 @@ end $$;
 
 -- Whether the system's objects of that table are about to be met for the first time: until they are known a create might double
 -- one. The reconcile of each table begins as soon as the application has started; where there is none nobody waits for ever.
-create or replace function sync.meets_soon(p_system text, p_entity text) returns boolean language plpgsql as $$
+create or replace function sync.meets_soon(p_system text, p_entity text, p_instance text) returns boolean language plpgsql as $$
 begin
   if exists (select from sync.run r where r.system = p_system and r.entity = p_entity)
      or exists (select from sync.link l where l.system = p_system and l.entity = p_entity and l.external_id is not null) then
     return false;
   end if;
   insert into sync.system (name) values (p_system) on conflict do nothing;
-  return exists (select from sync.system s where s.name = p_system and s.met_at > clock_timestamp() - interval '10 seconds');
+  return exists (select from sync.system s where s.name = p_system and s.met_at > clock_timestamp() - interval '10 seconds')
+      or not exists (select from sync.instance i where i.id = p_instance and i.steady_since < clock_timestamp() - interval '10 seconds');
 end $$;
 
 -- Whether a write of unknown outcome may have made a part: one that has no object yet.
@@ -236,11 +251,11 @@ begin
        and sync.external_ref(l.system, split_part(f.key, '/', 1), substr(f.key, strpos(f.key, '/') + 1)) is null);
 end $$;
 
--- Gives up a write that may have made a part and that cannot be repeated, because its idempotency key is of no use any more:
--- the whole is read, and shows whether the part is there. If so it counts as edited when it was sent.
+-- Gives up a write that may have made a part and that cannot be repeated, because its idempotency key is of no use any more: the
+-- whole is read, and shows whether the part is there. What it says counts as older than any edit here.
 create or replace function sync.look_for_part(l sync.link) returns sync.link language plpgsql as $$
 begin
-  l.look_at := coalesce(l.look_at, l.in_flight_at);
+  l.look_at := coalesce(l.look_at, 'epoch');
   l.revision := l.revision + 1;
   l.in_flight_op := null;
   l.in_flight := null;
@@ -286,7 +301,7 @@ begin
                               coalesce(l.remote_base, '{}') || coalesce(l.hub_base, '{}') || coalesce(l.in_flight, '{}'));
   exception when sqlstate 'BA001' then
     perform sync.fail(p_system, p_entity, p_record_id, p_token, 'transient', false, false, false, null, 'reference',
-      format('%s has %s in it, which is not in the hub yet: it is asked again soon', p_system, replace(sqlerrm, '/', ' ')), null, null, p_details);
+      format('%s has %s in it, which is not in the hub yet: it is asked again soon', p_system, replace(sqlerrm, '/', ' ')), null, 5, p_details);
     return 'waiting';
   end;
   if v_op = 'update' then
@@ -468,6 +483,8 @@ begin
   if v_outcome = 'refused' and l.in_flight_op = 'create' and l.in_flight_at < l.claimed_at then
     l.find_first := true; -- an earlier try may have made it
     l.revision := l.revision + 1;
+  elsif (p_key_spent or v_outcome = 'refused' and l.in_flight_at < l.claimed_at) and sync.makes_part(l) then
+    l.in_flight_at := 'epoch'; -- this or an earlier try may have made the part: it is looked for
   elsif v_outcome = 'refused' then
     l.in_flight_op := null;
     l.in_flight := null;
@@ -476,8 +493,6 @@ begin
       l.look_at := coalesce(l.look_at, clock_timestamp()); -- an earlier write of unknown outcome is not covered by this one
     end if;
     l.revision := l.revision + 1; -- an answer is stored under its key: the next try needs a new one
-  elsif p_key_spent and sync.makes_part(l) then
-    l := sync.look_for_part(l);
   elsif p_key_spent then
     if l.in_flight_op = 'update' then
       l.unechoed := l.unechoed || jsonb_build_object(l.revision + 1, l.unechoed -> l.revision::text);

@@ -92,22 +92,25 @@ begin
   return 'what came in was applied again: ' || v_outcome;
 end $$;
 
--- A person has read a failure, and leaves it at that. A record that was deleted here and whose object cannot be deleted there is
--- left there for good; another one is tried again when it changes. Says what it does.
+-- A person has read what waits for a person, and leaves it at that. A record that was deleted here and whose object cannot be
+-- deleted there is left there for good; another one is tried again when it changes. Says what it does.
 create or replace function sync.dismiss(p_system text, p_entity text, p_record_id text) returns text language plpgsql as $$
 declare
-  l sync.link;
+  l     sync.link;
+  v_out boolean;
 begin
   select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id for update;
-  if not exists (select from sync.failure f where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id) then
-    return 'there is no failure of that record';
+  select bool_or(f.direction = 'out') into v_out from sync.failure f
+   where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.next_attempt_at is null;
+  if v_out is null then
+    return 'no failure of that record waits for a person';
   elsif l.lease_until > clock_timestamp() then
     return 'a worker looks at it just now: call again';
-  elsif l.external_id is not null and l.deleted_at is null and sync.read(p_entity, p_record_id) is null then
+  elsif v_out and l.external_id is not null and l.deleted_at is null and sync.read(p_entity, p_record_id) is null then
     perform sync.save(sync.bury(l, l.external_id, '{}', 'hub'));
     return format('%s stays in %s, and is not synced any more', l.external_id, p_system);
   end if;
-  delete from sync.failure f where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id;
+  delete from sync.failure f where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.next_attempt_at is null;
   return 'it is tried again when it changes, here or there';
 end $$;
 

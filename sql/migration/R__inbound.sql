@@ -215,7 +215,9 @@ begin
     perform set_config('sync.importing', 'off', true);
     insert into sync.link (system, entity, record_id, external_id, hub_base, remote_base, last_event_at, in_chain)
          values (p_system, p_entity, v_written.p_record_id, v_external_id, sync.pick(v_written.p_record, p_fields),
-                 sync.pick(p_remote, p_fields), v_at, true);
+                 sync.pick(p_remote, p_fields), v_at, true)
+    returning * into l;
+    perform sync.release(l);
     perform sync.forget_failure(p_system, p_entity, v_external_id);
     return 'created';
   end if;

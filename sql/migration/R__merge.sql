@@ -72,10 +72,11 @@ declare
 begin
   outcome := 'unchanged';
   if p_policy like '%+%' and v_record is not null then
-    v_fields := array(select distinct t from unnest(v_fields) f, unnest(sync.together(p_policy, f)) t);
+    v_fields := array(select distinct t from unnest(v_fields) f, unnest(sync.together(p_policy, f)) t
+                       where t = any (v_fields) or t = any (sync.moved(l.hub_base, v_record, sync.together(p_policy, f))));
   end if;
   foreach v_field in array v_fields loop
-    v_together    := sync.together(p_policy, v_field);
+    v_together    := array(select t from unnest(sync.together(p_policy, v_field)) t where t = any (v_fields));
     v_hub         := coalesce(v_record -> v_field, 'null');
     v_remote      := coalesce(p_remote -> v_field, 'null');
     v_remote_base := coalesce(l.remote_base -> v_field, 'null');
@@ -143,11 +144,29 @@ begin
   l.in_flight     := null;
 end $$;
 
--- Asks for the records that wait for this one's object.
+-- This record has an object now: asks for the records that wait for that, and for another look at those with a part that came
+-- without it.
 create or replace function sync.release(l sync.link) returns void language plpgsql as $$
+declare
+  v       record;
+  p       sync.entity;
+  v_whole text;
 begin
   perform sync.poke(w.entity, w.record_id, w.system)
      from sync.link w where w.system = l.system and w.waits_for = l.entity || '/' || l.record_id;
+  for v in
+    update sync.link w set waits_for = null where w.system = l.system and w.waits_for = ':' || l.entity || '/' || l.external_id
+    returning w.entity, w.record_id
+  loop
+    select * into p from sync.entity e where e.name = v.entity and e.part_of is not null;
+    continue when not found;
+    execute format('select %I::text from %s where %I = $1::%s', p.part_key, p.relation, p.key_column, p.key_type) into v_whole using v.record_id;
+    update sync.link w set look_at = coalesce(w.look_at, 'epoch')
+     where w.system = l.system and w.entity = p.part_of and w.record_id = v_whole and w.external_id is not null and w.deleted_at is null;
+    if found then
+      perform sync.poke(p.part_of, v_whole, l.system);
+    end if;
+  end loop;
 end $$;
 
 -- The record is gone, and nothing that comes late brings it back. p_by: hub when that is where it was deleted; else the

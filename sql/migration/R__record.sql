@@ -239,6 +239,7 @@ declare
   e      sync.entity;
   p      sync.entity;
   v      record;
+  v_id   text;
   v_part jsonb;
 begin
   select * into e from sync.entity where name = p_entity;
@@ -250,16 +251,15 @@ begin
   end loop;
   for p in select * from sync.entity t where t.name = any (e.parts) loop
     for v in select s.key, s.value, substr(s.key, length(p.name) + 2) as id from jsonb_each(p_state) s where starts_with(s.key, p.name || '/') loop
+      v_id := sync.part_id(p_system, p, p_record_id, v.id, v.value ->> 'hub_id', p_known, p_make);
       p_state := p_state - v.key || jsonb_build_object(
-        p.name || '/' || sync.part_id(p_system, p, p_record_id, v.id, v.value ->> 'hub_id', p_known, p_make),
-        case when v.value = 'null' then v.value else sync.internal_part(p_system, p, v.value, p_make) end);
+        p.name || '/' || v_id, case when v.value = 'null' then v.value else sync.internal_part(p_system, p, v_id, v.value, p_make) end);
     end loop;
     if jsonb_typeof(p_state -> p.name) = 'array' then
       v_part := coalesce((select jsonb_object_agg(k, null) from jsonb_object_keys(p_known) k where starts_with(k, p.name || '/')), '{}');
       for v in select l.value from jsonb_array_elements(p_state -> p.name) l loop
-        v_part := v_part || jsonb_build_object(
-          p.name || '/' || sync.part_id(p_system, p, p_record_id, v.value ->> 'id', v.value ->> 'hub_id', p_known, p_make),
-          sync.internal_part(p_system, p, v.value, p_make));
+        v_id := sync.part_id(p_system, p, p_record_id, v.value ->> 'id', v.value ->> 'hub_id', p_known, p_make);
+        v_part := v_part || jsonb_build_object(p.name || '/' || v_id, sync.internal_part(p_system, p, v_id, v.value, p_make));
       end loop;
       p_state := p_state - p.name || v_part;
     end if;
@@ -267,13 +267,23 @@ begin
   return p_state;
 end $$;
 
-create or replace function sync.internal_part(p_system text, p sync.entity, p_part jsonb, p_wait boolean) returns jsonb language plpgsql as $$
+-- The same for one part. It does not wait for an object that the hub does not have: it comes without it, and its link remembers to
+-- look at the whole again when that is there (sync.release).
+create or replace function sync.internal_part(p_system text, p sync.entity, p_record_id text, p_part jsonb, p_make boolean) returns jsonb language plpgsql as $$
 declare
-  v record;
+  v     record;
+  v_ref jsonb;
 begin
   p_part := p_part - 'id' - 'hub_id';
-  for v in select r.key, r.value from jsonb_each_text(p.refs) r where jsonb_typeof(p_part -> r.key) = 'string' loop
-    p_part := p_part || jsonb_build_object(v.key, sync.internal_ref(p_system, v.value, p_part ->> v.key, p_wait));
+  for v in select r.key, r.value, p_part ->> r.key as id from jsonb_each_text(p.refs) r where jsonb_typeof(p_part -> r.key) = 'string' loop
+    v_ref := sync.internal_ref(p_system, v.value, v.id, false);
+    if p_make and v_ref = 'null' and not sync.is_known(p_system, v.value || '/' || v.id) then
+      perform sync.lock_external(p_system, v.value, v.id); -- whoever makes it known just now is waited for
+      v_ref := sync.internal_ref(p_system, v.value, v.id, false);
+      update sync.link l set waits_for = ':' || v.value || '/' || v.id
+       where l.system = p_system and l.entity = p.name and l.record_id = p_record_id and not sync.is_known(p_system, v.value || '/' || v.id);
+    end if;
+    p_part := p_part || jsonb_build_object(v.key, v_ref);
   end loop;
   return p_part;
 end $$;

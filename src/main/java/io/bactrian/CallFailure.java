@@ -134,7 +134,7 @@ public final class CallFailure {
     private static boolean isGone(Exchange exchange) {
         var action = exchange.getVariable("action", String.class);
         return "update".equals(action) || "delete".equals(action)
-                || "fetch".equals(action) && exchange.getVariable("unlisted", false, Boolean.class);
+                || "fetch".equals(action) && exchange.getVariable("unlisted", false, Boolean.class) && exchange.getVariable("called") == null;
     }
 
     private static void fail(Exchange exchange, String failureClass, String code, String reason, String requestId, Integer retryAfter) {

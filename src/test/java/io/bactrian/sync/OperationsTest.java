@@ -81,6 +81,9 @@ class OperationsTest {
         var id = scene.insert("{name:'Ada'}");
         var claim = "select action from sync.claim('unseen', 'customers', ?, ?::text[], '1 minute', 'here', 'link')";
         assertEquals("parked", sql.text(claim, id, Hub.FIELDS));
+        sql.run("insert into sync.instance (id, seen_at, steady_since) values ('here', now(), now() - interval '11 seconds') on conflict (id) do update"
+                + " set steady_since = excluded.steady_since");
+        assertEquals("parked", sql.text(claim, id, Hub.FIELDS));
         sql.run("update sync.system set met_at = met_at - interval '10 seconds' where name = 'unseen'");
         assertEquals("create", sql.text(claim, id, Hub.FIELDS));
     }
