@@ -104,6 +104,12 @@ public final class ChildProcess implements AutoCloseable {
         return process.pid();
     }
 
+    /** Writes down what each of its threads does, while it lives. */
+    void writeThreads(Path where) throws IOException, InterruptedException {
+        new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "jcmd").toString(), Long.toString(pid()), "Thread.print")
+                .redirectErrorStream(true).redirectOutput(where.toFile()).start().waitFor();
+    }
+
     public boolean isAlive() {
         return process.isAlive();
     }

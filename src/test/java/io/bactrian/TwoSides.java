@@ -34,6 +34,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Consumer;
+import java.util.logging.LogManager;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -67,6 +68,7 @@ final class TwoSides implements AutoCloseable {
 
     /** Starts the two sides, and Kafka. */
     TwoSides() throws IOException {
+        LogManager.getLogManager().reset(); // the driver tells of connections that break, which is what happens here
         ChildProcess.copyTo(directory, "application.properties", "sql", "routes");
         Migrations.run(hub);
     }
@@ -371,10 +373,13 @@ final class TwoSides implements AutoCloseable {
         } while (page.get("has_more").asBoolean());
     }
 
-    /** Writes down what there is to know after a failure: tables, Stripe's events and calls, what the application said. */
+    /** Writes down what there is to know after a failure: threads, tables, Stripe's events and calls, what the application said. */
     void keepEvidence(Path where) throws Exception {
         stripe.faults().clear();
         Files.createDirectories(where);
+        if (application != null && application.isAlive()) {
+            application.writeThreads(where.resolve("threads.txt"));
+        }
         for (var table : column("select format('%I.%I', schemaname, tablename) from pg_tables where schemaname in ('public', 'sync')")) {
             Files.write(where.resolve(table + ".jsonl"), column("select to_json(t) from " + table + " t"));
         }
