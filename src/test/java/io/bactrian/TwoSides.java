@@ -50,7 +50,7 @@ final class TwoSides implements AutoCloseable {
     private static final Set<String> SYNCED = Set.of("customer", "product", "invoice");
     private static final String OURS = "two sides";
     private static final HttpClient HTTP = HttpClient.newHttpClient();
-    private static final Duration PATIENCE = Duration.ofMinutes(2);
+    private static final Duration PATIENCE = Duration.ofMinutes(5);
     private static final Duration PATIENCE_FOR_BACKLOG = Duration.ofMinutes(10);
     private static final Duration QUIET = Duration.ofSeconds(5);
 
