@@ -175,7 +175,9 @@ begin
       case when split_part(v_missing, '/', 1) = p_entity
            then format('a part of it has moved here from %s, and is still there in %s: it is sent as soon as it is not', replace(v_missing, '/', ' '), p_system)
            else format('it refers to %s, which is not in %s yet: it is sent as soon as that is', replace(v_missing, '/', ' '), p_system) end, null, null);
-    perform sync.poke(split_part(v_missing, '/', 1), substr(v_missing, strpos(v_missing, '/') + 1), p_system);
+    if l.waits_for is distinct from v_missing then -- once: many may wait for the same record
+      perform sync.poke(split_part(v_missing, '/', 1), substr(v_missing, strpos(v_missing, '/') + 1), p_system);
+    end if;
     action := 'waiting';
     return next;
     return;
