@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.bactrian.sandbox.Ports;
+import io.bactrian.sandbox.stripe.Fault;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -60,7 +61,9 @@ class AddAnIntegrationTest {
         try (var started = new TwoSides()) {
             sides = started;
             sides.with("KAFKA_CONSUMERS", "1").with("CRM_URL", setting("crm.url").replace(CRM_PORT, crmPort));
-            post("/v1/coupons", "name=Older&percent_off=5");
+            sides.stripe().faults().probability(Fault.WEBHOOK_LOST, 1);
+            post("/v1/coupons", "name=Older&percent_off=5"); // from before there was anybody to tell
+            sides.stripe().faults().clear();
 
             trackTheTableWhileTheApplicationRuns();
             addTheFiles();
