@@ -3,7 +3,9 @@ package io.bactrian;
 import io.bactrian.watch.Meters;
 import io.bactrian.watch.Watch;
 import java.net.InetAddress;
+import java.net.UnknownHostException;
 import java.util.UUID;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BooleanSupplier;
 import org.apache.camel.CamelContext;
 import org.apache.camel.Ordered;
@@ -26,6 +28,7 @@ final class StartUp extends MainListenerSupport implements StartupListener, Orde
     private final Readiness readiness = new Readiness();
     private final Patience patience;
     private final Runnable whenReady;
+    private final AtomicBoolean told = new AtomicBoolean();
     private Settings settings;
     private HttpServers http;
 
@@ -91,13 +94,37 @@ final class StartUp extends MainListenerSupport implements StartupListener, Orde
     }
 
     @Override
-    public void onCamelContextFullyStarted(CamelContext camel, boolean alreadyStarted) throws Exception {
+    public void onCamelContextFullyStarted(CamelContext camel, boolean alreadyStarted) {
+        started();
+    }
+
+    /**
+     * The same once more: Camel takes all startup listeners off its list for as long as it starts a route, and the first heartbeat starts the
+     * listener's at about this time, so that nobody may have been told.
+     */
+    @Override
+    public void afterStart(BaseMainSupport main) {
+        started();
+    }
+
+    private void started() {
+        if (!told.compareAndSet(false, true)) {
+            return;
+        }
         readiness.ready();
         LOG.info("ready: public HTTP on {}, health and metrics on {}", http.publicUrl(), http.managementUrl());
-        if (!InetAddress.getByName(settings.httpHost()).isLoopbackAddress()) {
+        if (!isLoopback(settings.httpHost())) {
             LOG.warn("the API has no authentication yet, and http.host lets others reach it: let only /webhooks/ through to the outside");
         }
         whenReady.run();
+    }
+
+    private static boolean isLoopback(String host) {
+        try {
+            return InetAddress.getByName(host).isLoopbackAddress();
+        } catch (UnknownHostException e) {
+            return false;
+        }
     }
 
     @Override
