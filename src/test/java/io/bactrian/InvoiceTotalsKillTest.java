@@ -10,12 +10,12 @@ import java.util.concurrent.CompletableFuture;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
-/** 5,000 edits of the items of 50 invoices by four people at once, while the application is killed five times and Postgres crashes once. */
+/** 5,000 edits of the items of 50 invoices by four people at once, while the application is killed four times and Postgres crashes once. */
 class InvoiceTotalsKillTest {
 
     private static final int INVOICES = 50;
     private static final int PEOPLE = 4;
-    private static final int KILLS = 5;
+    private static final int KILLS = 4;
     private static final int EDITS = 5000 / PEOPLE / KILLS;
     private static final Duration PATIENCE = Duration.ofMinutes(2);
 

@@ -15,7 +15,7 @@ class RandomTwoSidedEditsTest {
                 sides.startApplication();
                 sides.awaitReady();
                 sides.startFaults(seed);
-                editors.edit(500);
+                editors.edit(300);
                 editors.awaitEnd();
                 sides.assertEqualAndQuiet(editors);
             } catch (Throwable e) {

@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Test;
 class WelcomeEmailKillTest {
 
     private static final int CUSTOMERS = 1_000;
-    private static final int KILLS = 3;
+    private static final int KILLS = 2;
     private static final int CONSUMERS = 6;
     private static final Duration PATIENCE = Duration.ofMinutes(3);
 

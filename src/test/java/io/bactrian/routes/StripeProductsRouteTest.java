@@ -23,8 +23,6 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 
 /** Products with their prices between Postgres and Stripe. */
 class StripeProductsRouteTest {
@@ -158,6 +156,23 @@ class StripeProductsRouteTest {
         unpriced.put("unit_amount", null);
         scene.dashboard().updateProduct(externalId, unpriced);
         scene.awaitText("true", "select unit_amount is null and currency is null from products where id = " + id);
+        scene.awaitEqual();
+    }
+
+    /** Its price is read by a call, and a call asks Postgres for leave. */
+    @Test
+    void what_postgres_keeps_from_being_read_is_no_failure_of_the_product() throws Exception {
+        scene.run("alter function sync.permit rename to permit_is_away", "create sequence asked",
+                "create function sync.permit(p_system text, p_class text, p_rate numeric, p_background boolean) returns integer language plpgsql as"
+                        + " $$ begin perform nextval('asked'); raise exception 'out of memory' using errcode = 'out_of_memory'; end $$");
+        var product = scene.dashboard().createProduct(Map.of("name", "Saddle", "unit_amount", 100, "currency", "eur"));
+        try {
+            scene.awaitText("true", "select is_called from asked");
+        } finally {
+            scene.run("drop function sync.permit", "drop sequence asked", "alter function sync.permit_is_away rename to permit");
+        }
+        var id = scene.record("products", product);
+        scene.awaitText("100 EUR", "select unit_amount || ' ' || currency from products where id = " + id);
         scene.awaitEqual();
     }
 

@@ -396,4 +396,34 @@ class OperationsTest {
         assertEquals("a worker looks at it now", sql.text("select sync.retry('stripe', 'customers', ?)", id));
         assertEquals(1, scene.pokes(id));
     }
+
+    @Test
+    void what_came_in_and_does_not_fit_is_dismissed_by_a_person_and_applied_when_it_changes() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.updated("ext_" + id, START + 1, "{name:'Ada'}", "{name:'Ada', address:'no object'}");
+        assertEquals("it is tried again when it changes, here or there", sql.text("select sync.dismiss('stripe', 'customers', ?)", id));
+        assertEquals(0, sql.number("select count(*) from sync.failure"));
+        assertEquals("no failure of that record waits for a person", sql.text("select sync.dismiss('stripe', 'customers', ?)", id));
+        assertEquals("applied", scene.updated("ext_" + id, START + 2, "{name:'Ada', address:'no object'}", "{name:'Grace'}"));
+        assertEquals("Grace", scene.customer(id).get("name").asText());
+    }
+
+    @Test
+    void of_many_that_wait_for_one_each_asks_for_it_once() throws SQLException {
+        var customer = scene.insert("{name:'Ada'}");
+        var claim = "select action from sync.claim('stripe', 'invoices', ?, '{customer_id, currency}', '1 minute')";
+        var invoices = sql.texts("insert into invoices (customer_id, currency) select ?::bigint, 'EUR' from generate_series(1, 3) returning id", customer);
+        scene.quiet();
+        for (int i = 0; i < 3; i++) {
+            for (var invoice : invoices) {
+                assertEquals("waiting", sql.text(claim, invoice));
+            }
+        }
+        assertEquals(3, scene.pokes(customer));
+        assertEquals(3, sql.number("select count(*) from sync.failure where code = 'reference' and next_attempt_at is not null"));
+        scene.settle(scene.hub.claim(customer), "ext_" + customer, "{name:'Ada'}", START);
+        assertEquals(3, sql.number("select count(*) from sync.outbox where entity = 'invoices' and target = 'stripe' and op = 'r'"));
+        assertEquals("create", sql.text(claim, invoices.get(0)));
+        sql.run("delete from invoices");
+    }
 }
