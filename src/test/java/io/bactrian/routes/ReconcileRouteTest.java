@@ -12,6 +12,7 @@ import io.bactrian.sandbox.stripe.StripeSimulator;
 import io.bactrian.sync.Sql;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import org.awaitility.core.ConditionFactory;
 import org.junit.jupiter.api.Test;
@@ -33,14 +34,7 @@ class ReconcileRouteTest {
             stripe.dashboard().createCustomer(Map.of("name", "Stripe's own"));
             stripe.faults().only("GET", "/v1/customers").next(Fault.SERVER_ERROR, 2);
             run("update customers set phone = '+44' where id = 7");
-            try (var application = TestApplication.builder().postgres(database.jdbcUrl()).kafka(kafka)
-                    .with("stripe.api-base", stripe.baseUrl().toString())
-                    .with("postgres.pool-size", "8")
-                    .with("kafka.consumers", "1")
-                    .with("retry.interval", "200")
-                    .with("reconcile.interval", "100")
-                    .with("reconcile.first-contact", "link")
-                    .start()) {
+            try (var application = start(kafka, stripe, "link")) {
                 eventually().until(() -> text("select case when count(*) = 3 then string_agg(distinct mode || ' ' || state, ', ') end from sync.run"), "link done"::equals);
                 eventually().until(() -> stripe.dashboard().customers().stream().filter(customer -> customer.path("phone").asText().equals("+44")).count() == 1);
                 assertEquals(21, stripe.dashboard().customers().size());
@@ -62,6 +56,33 @@ class ReconcileRouteTest {
                 assertEquals("0", text("select count(*) from sync.failure"));
             }
         }
+    }
+
+    /** What the mapping of one object keeps for itself is not taken for what the list says. */
+    @Test
+    void a_list_is_read_to_its_end_whatever_is_in_it() throws Exception {
+        try (var kafka = SandboxKafka.startTemporary(); var stripe = StripeSimulator.start(StripeSimulator.Options.inMemory());
+                var application = start(kafka, stripe, "off")) {
+            var customer = stripe.dashboard().createCustomer(Map.of("name", "Ada")).get("id").asText();
+            for (int i = 1; i <= 101; i++) {
+                stripe.dashboard().createInvoice(Map.of("customer", customer, "currency", "eur",
+                        "lines", List.of(Map.of("description", "a line", "quantity", 1, "unit_amount", i))));
+            }
+            run("select sync.reconcile('stripe', 'customers', 'heal'), sync.reconcile('stripe', 'invoices', 'heal')");
+            eventually().until(() -> text("select count(*) from sync.run where state = 'done'"), "2"::equals);
+            assertEquals("101", text("select count(*) from invoices"));
+        }
+    }
+
+    private TestApplication start(SandboxKafka kafka, StripeSimulator stripe, String firstContact) throws Exception {
+        return TestApplication.builder().postgres(database.jdbcUrl()).kafka(kafka)
+                .with("stripe.api-base", stripe.baseUrl().toString())
+                .with("postgres.pool-size", "8")
+                .with("kafka.consumers", "1")
+                .with("retry.interval", "200")
+                .with("reconcile.interval", "100")
+                .with("reconcile.first-contact", firstContact)
+                .start();
     }
 
     private static ConditionFactory eventually() {
