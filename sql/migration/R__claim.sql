@@ -165,7 +165,9 @@ begin
   if action = 'create' and l.in_flight_op is null and exists (
        select from sync.event e where e.system = p_system and e.waits_for is not null and e.entity = p_entity
           and (e.held ->> 'event')::jsonb ->> 'hub_id' = p_record_id) then
-    action := 'waiting'; -- an object that points to it exists, and will be linked when what that refers to is here
+    perform sync.record_failure(p_system, p_entity, p_record_id, 'out', 'transient', 'reference',
+      format('an object in %s points to it, and waits in sync.event for what that refers to: it is linked then', p_system), null, null);
+    action := 'waiting';
     return next;
     return;
   end if;
@@ -254,13 +256,34 @@ begin
 end $$;
 
 -- Gives up a write that may have made a part and that cannot be repeated, because its idempotency key is of no use any more: the
--- whole is read, and shows whether the part is there. What it says counts as older than any edit here.
+-- whole is read, and shows whether the part is there. What it says counts as older than any edit here, the deletion of the part's row
+-- among them: for that what was sent counts as agreed on until then.
 create or replace function sync.look_for_part(l sync.link) returns sync.link language plpgsql as $$
 begin
+  l.hub_base := coalesce(l.hub_base, '{}') || (select jsonb_object_agg(f.key, f.value) from jsonb_each(l.in_flight) f where f.key like '%/%' and f.value <> 'null');
   l.look_at := coalesce(l.look_at, 'epoch');
   l.revision := l.revision + 1;
   l.in_flight_op := null;
   l.in_flight := null;
+  return l;
+end $$;
+
+-- The whole was read: a part that is not in it was never made, or is gone, whatever was thought of it. One that is still in another
+-- record there is not missed.
+create or replace function sync.miss_parts(l sync.link) returns sync.link language plpgsql as $$
+begin
+  l.hub_base := l.hub_base - array(
+    select f.key from jsonb_each(l.hub_base) f where f.key like '%/%' and f.value <> 'null' and coalesce(l.remote_base -> f.key, 'null') = 'null');
+  with gone as (
+    delete from sync.link p
+     using (select f.key from jsonb_each(sync.read(l.entity, l.record_id)) f
+             where f.key like '%/%' and coalesce(l.remote_base -> f.key, 'null') = 'null') f
+     where p.system = l.system and p.entity = split_part(f.key, '/', 1) and p.record_id = substr(f.key, strpos(f.key, '/') + 1)
+       and p.external_id is not null
+       and not exists (select from sync.link w where w.system = l.system and w.entity = l.entity and w.record_id <> l.record_id
+                                                 and w.deleted_at is null and coalesce(w.remote_base -> f.key, 'null') <> 'null')
+    returning p.system, p.entity, p.external_id, p.record_id)
+  insert into sync.tombstone (system, entity, external_id, record_id) select * from gone on conflict do nothing;
   return l;
 end $$;
 
@@ -286,6 +309,7 @@ declare
   v_record  jsonb;
   v_what    text;
   v_taken   text;
+  v_found   boolean;
   v_fields  text[] := p_fields;
 begin
   if p_external_id is not null then
@@ -306,6 +330,7 @@ begin
       format('%s has %s in it, which is not in the hub yet: it is asked again soon', p_system, replace(sqlerrm, '/', ' ')), null, 5, p_details);
     return 'waiting';
   end;
+  p_remote := sync.keep_once(p_policy, p_remote, l.remote_base);
   if v_op = 'update' then
     p_remote := coalesce(l.remote_base, '{}') || p_remote; -- a call about one part tells nothing of the rest
   end if;
@@ -342,7 +367,7 @@ begin
   elsif p_remote is null or exists (select from sync.tombstone t where t.system = p_system and t.entity = p_entity
                                        and t.external_id = coalesce(p_external_id, l.external_id)) then
     begin
-      l := sync.bury(l, p_external_id, p_fields, case v_op when 'delete' then 'hub' else p_system end);
+      l := sync.bury(l, p_external_id, v_fields, case v_op when 'delete' then 'hub' else p_system end);
       v_outcome := 'gone';
     exception when others then
       perform sync.keep_failure(p_system, p_entity, p_record_id, sqlstate, sqlerrm, null);
@@ -352,7 +377,8 @@ begin
     end;
   elsif v_op in ('create', 'update') then
     v_sent := case v_op when 'update' then array(select jsonb_object_keys(l.in_flight)) end;
-    l := sync.advance(l, p_external_id, p_remote, p_at, p_fields, p_policy);
+    v_found := v_op = 'create' and p_stale and (l.find_first or l.in_flight_at < l.claimed_at - interval '23 hours');
+    l := sync.advance(l, p_external_id, case when v_found then sync.as_made(l, p_fields) else p_remote end, p_at, p_fields, p_policy);
     if p_stale then
       l.look_at := greatest(l.look_at, p_at);
     elsif v_op = 'update' and l.look_at is null then
@@ -388,6 +414,9 @@ begin
     if v_op = 'fetch' then
       l.in_flight_op := null;
       l.in_flight := null;
+      if v_outcome <> 'failed' and v_fields <> p_fields then
+        l := sync.miss_parts(l);
+      end if;
     end if;
   end if;
 
@@ -411,6 +440,25 @@ begin
     perform sync.poke(p_entity, p_record_id, p_system);
   end if;
   return v_outcome;
+end $$;
+
+-- What our create made of a record whose object was found later, when others may have changed it: what was sent, and for the rest
+-- what a new row has. It is what both sides last agreed on.
+create or replace function sync.as_made(l sync.link, p_fields text[]) returns jsonb language plpgsql as $$
+declare
+  v       record;
+  v_value jsonb;
+  v_made  jsonb := l.in_flight;
+begin
+  for v in
+    select a.attname, pg_get_expr(d.adbin, d.adrelid) as expression
+      from sync.entity e join pg_attribute a on a.attrelid = e.relation join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+     where e.name = l.entity and a.attgenerated = '' and a.attname::text = any (p_fields) and not l.in_flight ? a.attname::text
+  loop
+    execute format('select to_jsonb(%s)', v.expression) into v_value;
+    v_made := v_made || jsonb_build_object(v.attname, v_value);
+  end loop;
+  return v_made;
 end $$;
 
 -- A call that was claimed, in words: what was sent, not what it says.

@@ -109,11 +109,12 @@ begin
 end $$;
 
 -- Applies events that came while their system was paused, and those that waited for an object which the hub now has, oldest
--- first. Returns how many; call it until there are none.
+-- first. Returns how many; call it until there are none. One about a row that somebody has locked is left for the next call.
 create or replace function sync.release_events(p_limit integer) returns bigint language plpgsql as $$
 declare
   v       record;
   v_count bigint := 0;
+  v_begun timestamptz := clock_timestamp();
 begin
   for v in
     select e.system, e.event_id from sync.event e
@@ -121,8 +122,12 @@ begin
        and not exists (select from sync.system s where s.name = e.system and s.in_paused_at is not null)
      order by e.created, e.received_at limit p_limit for update skip locked
   loop
-    perform sync.apply_again(v.system, v.event_id);
-    v_count := v_count + 1;
+    begin
+      perform sync.apply_again(v.system, v.event_id);
+      v_count := v_count + 1;
+    exception when lock_not_available or deadlock_detected then
+      exit when clock_timestamp() > v_begun + interval '10 seconds';
+    end;
   end loop;
   return v_count;
 end $$;
@@ -204,6 +209,8 @@ begin
   v_known := coalesce(l.remote_base, '{}') || coalesce(l.hub_base, '{}') || coalesce(l.in_flight, '{}');
   p_remote := sync.internal(p_system, p_entity, l.record_id, p_remote, v_known);
   p_previous := sync.internal(p_system, p_entity, l.record_id, p_previous, v_known || p_remote);
+  p_remote := sync.keep_once(p_policy, p_remote, l.remote_base);
+  p_previous := sync.keep_once(p_policy, p_previous, l.remote_base);
   p_fields := sync.fields(p_fields, l.hub_base, l.remote_base, l.in_flight, p_remote, p_previous);
   if not v_linked then
     -- Made in the other system. What it does not have is left to the table's defaults.

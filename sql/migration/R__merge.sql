@@ -30,6 +30,22 @@ begin
   return array(select f from unnest(p_fields) f where sync.policy(p_policies, f) = 'remote' and sync.policy(p_policies, '') <> 'remote');
 end $$;
 
+-- A state without what the policy takes once ('hosted_url: once'), because the remote spells it anew each time: that stays as it was
+-- first told, for as long as there is one.
+create or replace function sync.keep_once(p_policies text, p_state jsonb, p_base jsonb) returns jsonb language plpgsql immutable as $$
+declare
+  v_field text;
+begin
+  if p_policies like '%: once%' and p_base is not null then
+    for v_field in select f from jsonb_object_keys(p_state) f where sync.policy(p_policies, f) = 'once' loop
+      if p_state -> v_field <> 'null' and coalesce(p_base -> v_field, 'null') <> 'null' then
+        p_state := p_state || jsonb_build_object(v_field, p_base -> v_field);
+      end if;
+    end loop;
+  end if;
+  return p_state;
+end $$;
+
 -- Who wins a field that both sides changed: 'hub' or 'remote'. p_at is the remote's clock, to the second, so an edit
 -- of the same second counts as the older one.
 create or replace function sync.winner(p_policy text, p_entity text, p_record jsonb, p_at timestamptz) returns text
@@ -38,10 +54,11 @@ begin
   return case p_policy
     when 'hub' then 'hub'
     when 'remote' then 'remote'
+    when 'once' then 'remote'
     when 'newest' then
       case when (select has_updated_at from sync.entity where name = p_entity) and p_at > (p_record ->> 'updated_at')::timestamptz
            then 'remote' else 'hub' end
-    else sync.refuse(format('unknown conflict policy %s: use newest, hub or remote', p_policy))
+    else sync.refuse(format('unknown conflict policy %s: use newest, hub, remote or once', p_policy))
   end;
 end $$;
 

@@ -64,6 +64,9 @@ end $$;
 -- object that only waits to be linked.
 create or replace function sync.first_contact(p_system text, p_entity text, p_mode text) returns void language plpgsql as $$
 begin
+  -- Before another one that ends just now: it must see that this one has begun, or this one that it has ended.
+  insert into sync.system (name) values (p_system) on conflict do nothing;
+  perform from sync.system s where s.name = p_system for update;
   perform sync.reconcile(p_system, p_entity, p_mode, 'first contact');
   if p_mode <> 'diff' and not exists (select from sync.system s where s.name = p_system and s.out_paused_at is not null) then
     perform sync.pause(p_system, 'out', 'first contact: until it is known which objects exist already');
@@ -241,7 +244,7 @@ begin
   elsif p_step = 'links' then
     perform sync.compare_links(r, p_limit);
   else
-    perform sync.compare_rows(r, p_fields, p_limit);
+    perform sync.compare_rows(r, p_fields, p_policy, p_limit);
   end if;
 end $$;
 
@@ -347,7 +350,7 @@ end $$;
 -- Step rows: finds those without a link, and those that are not as their object is. Which side has moved, the bases tell:
 -- a value that the other system spells in its own way is none. An object that we have heard of since it was listed is not
 -- compared by the list.
-create or replace function sync.compare_rows(r sync.run, p_fields text[], p_limit integer) returns void language plpgsql as $$
+create or replace function sync.compare_rows(r sync.run, p_fields text[], p_policy text, p_limit integer) returns void language plpgsql as $$
 declare
   v_entity   sync.entity;
   v_row      record;
@@ -381,7 +384,7 @@ begin
     if o.state is null or o.at <= l.last_event_at then
       o.state := l.remote_base;
     else
-      o.state := sync.internal(r.system, r.entity, v_row.id, o.state, '{}', false);
+      o.state := sync.keep_once(p_policy, sync.internal(r.system, r.entity, v_row.id, o.state, '{}', false), l.remote_base);
     end if;
     v_fields := sync.fields(p_fields, v_record, l.hub_base, l.remote_base, o.state);
     v_moved := sync.moved(l.remote_base, o.state, v_fields);

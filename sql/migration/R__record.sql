@@ -292,8 +292,10 @@ end $$;
 -- is waited for (BA001) if p_wait, else null.
 create or replace function sync.internal_ref(p_system text, p_entity text, p_external_id text, p_wait boolean) returns jsonb language plpgsql as $$
 declare
-  v_id   text;
-  v_gone boolean;
+  e        sync.entity;
+  v_id     text;
+  v_gone   boolean;
+  v_exists boolean;
 begin
   select l.record_id, l.deleted_at is not null into v_id, v_gone
     from sync.link l where l.system = p_system and l.entity = p_entity and l.external_id = p_external_id;
@@ -304,9 +306,12 @@ begin
     end if;
     return 'null';
   end if;
-  return case when v_gone or sync.read(p_entity, v_id) is null then 'null'::jsonb
-              when (select e.key_type in ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype) from sync.entity e where e.name = p_entity)
-              then to_jsonb(v_id::bigint) else to_jsonb(v_id) end;
+  select * into strict e from sync.entity t where t.name = p_entity;
+  -- Somebody who deletes it just now is waited for.
+  execute format('select true from %s t where t.%I = $1::%s for key share', e.relation, e.key_column, e.key_type) into v_exists using v_id;
+  return case when v_gone or v_exists is null then 'null'::jsonb
+              when e.key_type in ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype) then to_jsonb(v_id::bigint)
+              else to_jsonb(v_id) end;
 end $$;
 
 -- The row that is a part of a record here for an object that is a part of it there: the one it is linked to; else the one that it

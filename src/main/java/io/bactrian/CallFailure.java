@@ -5,6 +5,7 @@ import io.bactrian.stripe.StripeApiException;
 import java.util.Optional;
 import org.apache.camel.Exchange;
 import org.springframework.dao.DataAccessException;
+import org.springframework.dao.DataIntegrityViolationException;
 
 /** Tells what a failed call to another system means for the record that was being written. */
 public final class CallFailure {
@@ -41,6 +42,7 @@ public final class CallFailure {
         var exception = exchange.getProperty(Exchange.EXCEPTION_CAUGHT, Throwable.class);
         var system = exchange.getVariable("system", String.class);
         var stripe = causeOf(exception, StripeApiException.class);
+        var postgres = causeOf(exception, DataAccessException.class);
         exchange.setVariable("key_spent", false);
         exchange.setVariable("unanswered", false);
         exchange.setVariable("down", false);
@@ -51,12 +53,12 @@ public final class CallFailure {
             fail(exchange, StripeApiException.PERMANENT, "refused", causeOf(exception, RefusedException.class).getMessage(), null, null);
         } else if (Refused.of(exception) != null) {
             describe(exchange, system, exception, Refused.of(exception));
+        } else if (postgres != null && !(postgres instanceof DataIntegrityViolationException)) {
+            fail(exchange, StripeApiException.TRANSIENT, "postgres", postgres.getClass().getSimpleName(), null, null);
         } else if (Refused.isNetwork(exception) && causeOf(exception, JacksonException.class) == null) {
             fail(exchange, StripeApiException.TRANSIENT, "network", rootOf(exception).getClass().getSimpleName(), null, null);
             exchange.setVariable("key_spent", true);
             unanswered(exchange, system, exception);
-        } else if (causeOf(exception, DataAccessException.class) != null) {
-            fail(exchange, StripeApiException.TRANSIENT, "postgres", rootOf(exception).getClass().getSimpleName(), null, null);
         } else {
             // Ours: a mapping that does not fit, or a route that does not exist. The message may quote the record. Once the call was made,
             // nobody may believe that nothing was written.

@@ -104,7 +104,9 @@ final class StartUp extends MainListenerSupport implements StartupListener, Orde
      */
     @Override
     public void afterStart(BaseMainSupport main) {
-        started();
+        if (main.getCamelContext().isStarted()) { // or it was told to end while it waited
+            started();
+        }
     }
 
     private void started() {

@@ -34,7 +34,7 @@ public final class BillingDifferences {
 
     private static final String INVOICES = """
             select coalesce(l.external_id, 'row ' || i.id) as id, jsonb_build_object('currency', upper(i.currency), 'status', i.status,
-                   'total', i.total, 'amount_paid', i.amount_paid, 'number', i.number, 'hosted_url', i.hosted_url, 'memo', i.memo,
+                   'total', i.total, 'amount_paid', i.amount_paid, 'number', i.number, 'hosted_url', split_part(i.hosted_url, '?', 1), 'memo', i.memo,
                    'due_date', i.due_date, 'customer', c.external_id) || coalesce((
                      select jsonb_object_agg(coalesce(il.external_id, 'item ' || t.id), jsonb_build_object('quantity', t.quantity,
                             'unit_amount', t.unit_amount, 'amount', t.amount, 'description', t.description, 'product', p.external_id))
@@ -148,7 +148,7 @@ public final class BillingDifferences {
         List.of("status", "total", "amount_paid", "number", "customer").forEach(field -> record.set(field, invoice.get(field)));
         record.put("currency", invoice.get("currency").asText().toUpperCase());
         record.set("memo", invoice.get("description"));
-        record.set("hosted_url", invoice.get("hosted_invoice_url"));
+        record.put("hosted_url", invoice.get("hosted_invoice_url").isNull() ? null : invoice.get("hosted_invoice_url").asText().split("\\?")[0]);
         record.put("due_date", invoice.get("due_date").isNull() ? null
                 : Instant.ofEpochSecond(invoice.get("due_date").asLong()).atOffset(ZoneOffset.UTC).toLocalDate().toString());
         for (var line : invoice.at("/lines/data")) {

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.databind.node.TextNode;
 import io.bactrian.sandbox.stripe.Resource.Action;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -110,8 +111,14 @@ final class Invoices implements Resource.Lifecycle {
         tx.update(Resources.INVOICES, invoice);
     }
 
-    /** An invoice shows its first ten lines; the others are at {@code /v1/invoices/{id}/lines}. */
+    /**
+     * An invoice shows its first ten lines; the others are at {@code /v1/invoices/{id}/lines}. Its hosted page has another address each
+     * second: that of {@code https://docs.stripe.com/api/invoices/object} ends in the time at which it was shown.
+     */
     static ObjectNode shown(ObjectNode invoice) {
+        if (invoice.path("hosted_invoice_url").isTextual()) {
+            invoice.put("hosted_invoice_url", Json.text(invoice, "hosted_invoice_url") + "?s=" + Instant.now().getEpochSecond());
+        }
         var lines = lines(invoice);
         if (lines.size() > LINES_SHOWN) {
             while (lines.size() > LINES_SHOWN) {
