@@ -113,6 +113,13 @@ final class StripeScene implements AutoCloseable {
         }
     }
 
+    /** Somebody's transaction, which ends when it is told to, or is rolled back. */
+    Sql transaction() throws SQLException {
+        var sql = Sql.open(database.dataSource());
+        sql.connection().setAutoCommit(false);
+        return sql;
+    }
+
     /** Runs statements, all in one transaction. */
     void run(String... statements) throws SQLException {
         try (var connection = database.dataSource().getConnection(); var statement = connection.createStatement()) {
