@@ -414,6 +414,7 @@ begin
     if v_op = 'fetch' then
       l.in_flight_op := null;
       l.in_flight := null;
+      l.unechoed := (select jsonb_object_agg(w.key, w.value || '{"looked": true}') from jsonb_each(l.unechoed) w);
       if v_outcome <> 'failed' and v_fields <> p_fields then
         l := sync.miss_parts(l);
       end if;
@@ -521,7 +522,6 @@ begin
       else 'failed, it is tried again' end || '. ' || p_reason,
     coalesce(p_details, '{}') || jsonb_build_object('code', p_code, 'request_id', p_request_id,
                                            'ms', (extract(epoch from clock_timestamp() - l.claimed_at) * 1000)::bigint));
-  v_look := l.look_at is not null;
   l.lease_token := null;
   l.lease_until := null;
   if v_outcome = 'parked' then
@@ -539,7 +539,7 @@ begin
     l.in_flight_op := null;
     l.in_flight := null;
     l.unechoed := nullif(l.unechoed - l.revision::text, '{}');
-    if l.external_id is not null and jsonb_path_exists(l.unechoed, '$.*.open ? (@ == true)') then
+    if l.external_id is not null and jsonb_path_exists(l.unechoed, '$.* ? (@.open == true && !exists(@.looked))') then
       l.look_at := coalesce(l.look_at, clock_timestamp()); -- an earlier write of unknown outcome is not covered by this one
     end if;
     l.revision := l.revision + 1; -- an answer is stored under its key: the next try needs a new one
@@ -550,11 +550,15 @@ begin
     l.find_first := l.in_flight_op = 'create';
     l.revision := l.revision + 1;
   end if;
+  v_look := v_outcome = 'refused' and l.look_at is not null;
+  if v_look and sync.is_paused_in(p_system) then
+    l.parked_at := clock_timestamp(); -- it is read when inbound is resumed
+  end if;
   perform sync.save(l);
   if v_outcome <> 'parked' then
     perform sync.record_failure(p_system, p_entity, p_record_id, 'out', p_class, p_code, p_reason, p_request_id, p_retry_after);
   end if;
-  if l.touched or v_outcome = 'refused' and v_look then
+  if l.touched or v_look and l.parked_at is null then
     perform sync.poke(p_entity, p_record_id, p_system);
   end if;
   return v_outcome;

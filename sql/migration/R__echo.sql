@@ -3,9 +3,10 @@
 
 -- Notes the write that is in flight, until its event comes and tells what it replaced. l.unechoed holds, by revision:
 --
---   open   whether the outcome of that write is unknown, or was when it was given up for another one
---   known  by field, what it may replace without anybody having edited it: what the remote had there when it was
---          sent, what it has since, and what other writes of unknown outcome may have put there
+--   open    whether the outcome of that write is unknown, or was when it was given up for another one
+--   looked  true when the object has been read since
+--   known   by field, what it may replace without anybody having edited it: what the remote had there when it was
+--           sent, what it has since, and what other writes of unknown outcome may have put there
 create or replace function sync.expect_echo(inout l sync.link, p_fields text[], p_open boolean) language plpgsql as $$
 declare
   v_open  jsonb := l.unechoed -> l.revision::text;

@@ -419,6 +419,44 @@ class ClaimSettleTest {
     }
 
     @Test
+    void what_was_taken_back_before_the_refusal_is_read_all_the_same_and_once() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.edit(id, START + 1, "{name:'Grace'}");
+        scene.hub.fail(scene.hub.claim(id), false);
+        scene.edit(id, START + 2, "{name:'refuse'}");
+        var claim = scene.hub.claim(id);
+        scene.edit(id, START + 3, "{name:'Ada'}");
+        scene.quiet();
+        scene.hub.fail(claim, true);
+        assertEquals(1, scene.pokes(id));
+        scene.settle(scene.hub.claim(id), "ext_1", "{name:'Ada'}", START + 4);
+        assertEquals("none", scene.hub.claim(id).action());
+
+        scene.edit(id, START + 5, "{name:'refuse'}");
+        claim = scene.hub.claim(id);
+        scene.quiet();
+        scene.hub.fail(claim, true);
+        assertEquals(0, scene.pokes(id));
+    }
+
+    @Test
+    void what_is_refused_while_its_events_are_paused_is_read_when_they_are_resumed() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.sql.run("select sync.pause('stripe', 'in')");
+        scene.sql.run("update sync.link set look_at = now() where record_id = ?", id);
+        scene.edit(id, START + 1, "{name:'refuse'}");
+        var claim = scene.hub.claim(id);
+        assertEquals("update", claim.action());
+        scene.quiet();
+        scene.hub.fail(claim, true);
+        assertEquals(0, scene.pokes(id));
+        scene.sql.run("select sync.resume('stripe', 'in')");
+        assertEquals(1, scene.sql.number("select sync.unpark(10)"));
+        assertEquals("fetch", scene.hub.claim(id).action());
+        scene.sql.run("delete from sync.system");
+    }
+
+    @Test
     void a_failed_call_waits_and_is_poked_when_its_time_comes() throws SQLException {
         var id = scene.insert("{name:'Ada'}");
         assertEquals("waiting", scene.hub.fail(scene.hub.claim(id), false));
