@@ -59,7 +59,8 @@ begin
       coalesce((select t.record_id from sync.link t
                  where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id'), e ->> 'external_id'),
       'in', 'permanent', 'reference',
-      format('it refers to %s, which is not in the hub yet: it is applied as soon as that is', replace(v_waits_for, '/', ' ')), e ->> 'id', null);
+      format('it refers to %s, which is not in the hub yet: it is applied as soon as that is, or a heal of %s finds that it is gone',
+             replace(v_waits_for, '/', ' '), split_part(v_waits_for, '/', 1)), e ->> 'id', null);
   when others then
     v_outcome := 'failed';
     perform sync.keep_failure(p_system, p_entity,

@@ -172,6 +172,16 @@ begin
   perform from sync.system s where s.name = r.system for update;
   update sync.run t
      set state = p_state, reason = null, finished_at = clock_timestamp(), counts = sync.run_counts(r.id) where t.id = r.id;
+  if p_state = 'done' and r.mode = 'heal' and sync.believes_list(r.id) then
+    -- What an event waits for, and was not listed later, is gone there.
+    insert into sync.tombstone (system, entity, external_id)
+    select distinct r.system, r.entity, x.id
+      from sync.event e, lateral (select substr(e.waits_for, length(r.entity) + 2) as id) x
+     where e.system = r.system and e.waits_for is not null and starts_with(e.waits_for, r.entity || '/')
+       and e.received_at < r.began_at - interval '1 minute' and not sync.is_known(r.system, e.waits_for)
+       and not exists (select from sync.run_object o where o.run_id = r.id and o.external_id = x.id)
+    on conflict do nothing;
+  end if;
   delete from sync.run_object o where o.run_id = r.id;
   if r.because = 'first contact'
      and not exists (select from sync.run o where o.system = r.system and o.because = 'first contact' and o.state not in ('done', 'cancelled'))

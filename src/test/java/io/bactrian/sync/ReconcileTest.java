@@ -212,6 +212,27 @@ class ReconcileTest {
         assertEquals(0, scene.customers());
     }
 
+    @Test
+    void what_others_refer_to_and_is_not_listed_later_is_gone() throws SQLException {
+        var linked = scene.linked("{name:'Ada'}");
+        var event = Scene.json("{id:'evt_i', type:'invoice.created', at:1, external_id:'in_1', deleted:false}").toString();
+        assertEquals("waiting", sql.text("select sync.apply_inbound('stripe', 'invoices', ?, '{\"customer_id\": \"cus_gone\", \"currency\": \"EUR\"}',"
+                + " null, null, '{customer_id, currency}', 'newest')", event));
+        var ada = new Listed("ext_" + linked, linked, "{name:'Ada'}");
+        run("heal", ada);
+        assertEquals(0, sql.number("select sync.release_events(10)"), "it may have been listed before the event came");
+        sql.run("update sync.event set received_at = to_timestamp(?::float8) - interval '2 minutes'", NOW);
+        run("diff", ada);
+        assertEquals(0, sql.number("select sync.release_events(10)"));
+        run("heal", ada, new Listed("cus_gone", null, "{name:'there after all', address:'no object'}"));
+        assertEquals(0, sql.number("select sync.release_events(10)"));
+        run("heal", ada);
+        assertEquals(1, sql.number("select sync.release_events(10)"));
+        assertEquals(1, sql.number("select count(*) from invoices where customer_id is null"));
+        assertEquals(0, sql.number("select count(*) from sync.failure where code = 'reference'"));
+        sql.run("delete from invoices");
+    }
+
     // Deletes.
 
     @Test
