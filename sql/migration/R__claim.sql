@@ -71,14 +71,14 @@ begin
     l.in_flight_op := null;
   end if;
   if l.in_flight_at < v_now - interval '23 hours' and sync.makes_part(l) then
-    if sync.is_paused_in(p_system) then
-      update sync.link t set parked_at = coalesce(t.parked_at, clock_timestamp())
-       where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id;
-      action := 'parked';
-      return next;
-      return;
-    end if;
     l := sync.look_for_part(l);
+  end if;
+  if sync.seeks_part(l) and sync.is_paused_in(p_system) then
+    update sync.link t set parked_at = coalesce(t.parked_at, clock_timestamp())
+     where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id;
+    action := 'parked';
+    return next;
+    return;
   end if;
   v_record := sync.read(p_entity, p_record_id); -- not before the link is ours: who held it may have changed the record
   record := v_record;
@@ -268,6 +268,12 @@ begin
   return l;
 end $$;
 
+-- Whether the whole is to be read before anything else is written, because a part may have been made.
+create or replace function sync.seeks_part(l sync.link) returns boolean language sql immutable as $$
+  select l.look_at is not null and exists (
+    select from jsonb_each(l.hub_base) f where f.key like '%/%' and f.value <> 'null' and coalesce(l.remote_base -> f.key, 'null') = 'null');
+$$;
+
 -- The whole was read: a part that is not in it was never made, or is gone, whatever was thought of it. One that is still in another
 -- record there is not missed.
 create or replace function sync.miss_parts(l sync.link) returns sync.link language plpgsql as $$
@@ -300,17 +306,18 @@ create or replace function sync.settle(
   p_remote jsonb, p_at timestamptz, p_stale boolean, p_fields text[], p_policy text, p_details jsonb default null) returns text language plpgsql
   set lock_timeout = '5s' set timezone = 'UTC' set enable_seqscan = off as $$
 declare
-  l         sync.link;
-  v_op      text;
-  v_sent    text[];
-  v_outcome text := 'settled';
-  v_merged  record;
-  v_state   jsonb;
-  v_record  jsonb;
-  v_what    text;
-  v_taken   text;
-  v_found   boolean;
-  v_fields  text[] := p_fields;
+  l           sync.link;
+  v_op        text;
+  v_sent      text[];
+  v_outcome   text := 'settled';
+  v_merged    record;
+  v_state     jsonb;
+  v_record    jsonb;
+  v_what      text;
+  v_taken     text;
+  v_found     boolean;
+  v_in_flight jsonb;
+  v_fields    text[] := p_fields;
 begin
   if p_external_id is not null then
     perform sync.lock_external(p_system, p_entity, p_external_id);
@@ -378,8 +385,15 @@ begin
   elsif v_op in ('create', 'update') then
     v_sent := case v_op when 'update' then array(select jsonb_object_keys(l.in_flight)) end;
     v_found := v_op = 'create' and p_stale and (l.find_first or l.in_flight_at < l.claimed_at - interval '23 hours');
-    l := sync.advance(l, p_external_id, case when v_found then sync.as_made(l, p_fields) else p_remote end, p_at, p_fields, p_policy);
-    if p_stale then
+    v_in_flight := l.in_flight;
+    v_state := case when v_found then sync.as_made(l, p_fields) end;
+    l := sync.advance(l, p_external_id, coalesce(v_state, p_remote), p_at, p_fields, p_policy);
+    if v_found then
+      -- Whether what differs is an edit, or how it is spelled there, nobody knows: it counts as edited on both sides, here later.
+      l.hub_base := l.hub_base - array(select f from unnest(sync.moved(v_state, p_remote, p_fields)) f where v_in_flight ? f);
+      l.look_at := coalesce(l.look_at, 'epoch');
+      v_state := null;
+    elsif p_stale then
       l.look_at := greatest(l.look_at, p_at);
     elsif v_op = 'update' and l.look_at is null then
       -- The fields that were sent are settled; the answer also tells what others did to the rest meanwhile.
@@ -522,6 +536,7 @@ begin
       else 'failed, it is tried again' end || '. ' || p_reason,
     coalesce(p_details, '{}') || jsonb_build_object('code', p_code, 'request_id', p_request_id,
                                            'ms', (extract(epoch from clock_timestamp() - l.claimed_at) * 1000)::bigint));
+  v_look := l.in_flight_op is distinct from 'fetch' or l.look_at is not null; -- a read that is refused is not repeated
   l.lease_token := null;
   l.lease_until := null;
   if v_outcome = 'parked' then
@@ -550,7 +565,7 @@ begin
     l.find_first := l.in_flight_op = 'create';
     l.revision := l.revision + 1;
   end if;
-  v_look := v_outcome = 'refused' and l.look_at is not null;
+  v_look := v_look and v_outcome = 'refused' and l.look_at is not null;
   if v_look and sync.is_paused_in(p_system) then
     l.parked_at := clock_timestamp(); -- it is read when inbound is resumed
   end if;

@@ -36,7 +36,7 @@ create or replace function sync.keep_once(p_policies text, p_state jsonb, p_base
 declare
   v_field text;
 begin
-  if p_policies like '%: once%' and p_base is not null then
+  if p_policies ~ ':\s*once' and p_base is not null then
     for v_field in select f from jsonb_object_keys(p_state) f where sync.policy(p_policies, f) = 'once' loop
       if p_state -> v_field <> 'null' and coalesce(p_base -> v_field, 'null') <> 'null' then
         p_state := p_state || jsonb_build_object(v_field, p_base -> v_field);

@@ -86,14 +86,14 @@ begin
   if not sync.tracked(p_entity) then
     return;
   end if;
+  if p_first_contact <> 'off' and not exists (select from sync.run t where t.system = p_system and t.entity = p_entity)
+     and not exists (select from sync.link l where l.system = p_system and l.entity = p_entity and l.external_id is not null) then
+    perform sync.first_contact(p_system, p_entity, p_first_contact);
+  end if;
   if p_schedule is not null and not exists (
        select from sync.run t where t.system = p_system and t.entity = p_entity and t.mode = p_scheduled_mode
                                 and (t.asked_at > clock_timestamp() - p_schedule or t.state not in ('done', 'cancelled'))) then
     perform sync.reconcile(p_system, p_entity, p_scheduled_mode, 'its time has come');
-  end if;
-  if p_first_contact <> 'off' and not exists (select from sync.run t where t.system = p_system and t.entity = p_entity)
-     and not exists (select from sync.link l where l.system = p_system and l.entity = p_entity and l.external_id is not null) then
-    perform sync.first_contact(p_system, p_entity, p_first_contact);
   end if;
 
   select * into r from sync.run t

@@ -240,6 +240,7 @@ declare
   p      sync.entity;
   v      record;
   v_id   text;
+  v_ref  jsonb;
   v_part jsonb;
 begin
   select * into e from sync.entity where name = p_entity;
@@ -247,19 +248,23 @@ begin
     return p_state;
   end if;
   for v in select r.key, r.value from jsonb_each_text(e.refs) r where jsonb_typeof(p_state -> r.key) = 'string' loop
-    p_state := p_state || jsonb_build_object(v.key, sync.internal_ref(p_system, v.value, p_state ->> v.key, p_make));
+    v_ref := sync.internal_ref(p_system, v.value, p_state ->> v.key, p_make);
+    if p_make and v_ref <> 'null' and p_known -> v.key is distinct from v_ref then
+      v_ref := sync.held_ref(v.value, v_ref);
+    end if;
+    p_state := p_state || jsonb_build_object(v.key, v_ref);
   end loop;
   for p in select * from sync.entity t where t.name = any (e.parts) loop
     for v in select s.key, s.value, substr(s.key, length(p.name) + 2) as id from jsonb_each(p_state) s where starts_with(s.key, p.name || '/') loop
       v_id := sync.part_id(p_system, p, p_record_id, v.id, v.value ->> 'hub_id', p_known, p_make);
       p_state := p_state - v.key || jsonb_build_object(
-        p.name || '/' || v_id, case when v.value = 'null' then v.value else sync.internal_part(p_system, p, v_id, v.value, p_make) end);
+        p.name || '/' || v_id, case when v.value = 'null' then v.value else sync.internal_part(p_system, p, v_id, v.value, p_known, p_make) end);
     end loop;
     if jsonb_typeof(p_state -> p.name) = 'array' then
       v_part := coalesce((select jsonb_object_agg(k, null) from jsonb_object_keys(p_known) k where starts_with(k, p.name || '/')), '{}');
       for v in select l.value from jsonb_array_elements(p_state -> p.name) l loop
         v_id := sync.part_id(p_system, p, p_record_id, v.value ->> 'id', v.value ->> 'hub_id', p_known, p_make);
-        v_part := v_part || jsonb_build_object(p.name || '/' || v_id, sync.internal_part(p_system, p, v_id, v.value, p_make));
+        v_part := v_part || jsonb_build_object(p.name || '/' || v_id, sync.internal_part(p_system, p, v_id, v.value, p_known, p_make));
       end loop;
       p_state := p_state - p.name || v_part;
     end if;
@@ -269,7 +274,8 @@ end $$;
 
 -- The same for one part. It does not wait for an object that the hub does not have: it comes without it, and its link remembers to
 -- look at the whole again when that is there (sync.release).
-create or replace function sync.internal_part(p_system text, p sync.entity, p_record_id text, p_part jsonb, p_make boolean) returns jsonb language plpgsql as $$
+create or replace function sync.internal_part(
+  p_system text, p sync.entity, p_record_id text, p_part jsonb, p_known jsonb, p_make boolean) returns jsonb language plpgsql as $$
 declare
   v     record;
   v_ref jsonb;
@@ -283,6 +289,9 @@ begin
       update sync.link l set waits_for = ':' || v.value || '/' || v.id
        where l.system = p_system and l.entity = p.name and l.record_id = p_record_id and not sync.is_known(p_system, v.value || '/' || v.id);
     end if;
+    if p_make and v_ref <> 'null' and p_known -> (p.name || '/' || p_record_id) -> v.key is distinct from v_ref then
+      v_ref := sync.held_ref(v.value, v_ref);
+    end if;
     p_part := p_part || jsonb_build_object(v.key, v_ref);
   end loop;
   return p_part;
@@ -292,10 +301,8 @@ end $$;
 -- is waited for (BA001) if p_wait, else null.
 create or replace function sync.internal_ref(p_system text, p_entity text, p_external_id text, p_wait boolean) returns jsonb language plpgsql as $$
 declare
-  e        sync.entity;
-  v_id     text;
-  v_gone   boolean;
-  v_exists boolean;
+  v_id   text;
+  v_gone boolean;
 begin
   select l.record_id, l.deleted_at is not null into v_id, v_gone
     from sync.link l where l.system = p_system and l.entity = p_entity and l.external_id = p_external_id;
@@ -306,12 +313,20 @@ begin
     end if;
     return 'null';
   end if;
+  return case when v_gone or sync.read(p_entity, v_id) is null then 'null'::jsonb
+              when (select e.key_type in ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype) from sync.entity e where e.name = p_entity)
+              then to_jsonb(v_id::bigint) else to_jsonb(v_id) end;
+end $$;
+
+-- The id of a record that a write will refer to: somebody who deletes it just now is waited for, and null if they do.
+create or replace function sync.held_ref(p_entity text, p_ref jsonb) returns jsonb language plpgsql as $$
+declare
+  e      sync.entity;
+  v_held boolean;
+begin
   select * into strict e from sync.entity t where t.name = p_entity;
-  -- Somebody who deletes it just now is waited for.
-  execute format('select true from %s t where t.%I = $1::%s for key share', e.relation, e.key_column, e.key_type) into v_exists using v_id;
-  return case when v_gone or v_exists is null then 'null'::jsonb
-              when e.key_type in ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype) then to_jsonb(v_id::bigint)
-              else to_jsonb(v_id) end;
+  execute format('select true from %s t where t.%I = $1::%s for key share', e.relation, e.key_column, e.key_type) into v_held using p_ref #>> '{}';
+  return case when v_held then p_ref else 'null' end;
 end $$;
 
 -- The row that is a part of a record here for an object that is a part of it there: the one it is linked to; else the one that it

@@ -457,6 +457,19 @@ class ClaimSettleTest {
     }
 
     @Test
+    void a_read_that_is_refused_is_not_repeated_until_something_changes() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.updated("ext_1", START, "{name:'x'}", "{name:'Edsger'}");
+        var fetch = scene.hub.claim(id);
+        assertEquals("fetch", fetch.action());
+        scene.quiet();
+        assertEquals("refused", scene.hub.fail(fetch, true));
+        assertEquals(0, scene.pokes(id));
+        scene.edit(id, START + 1, "{name:'Grace'}");
+        assertEquals("fetch", scene.hub.claim(id).action());
+    }
+
+    @Test
     void a_failed_call_waits_and_is_poked_when_its_time_comes() throws SQLException {
         var id = scene.insert("{name:'Ada'}");
         assertEquals("waiting", scene.hub.fail(scene.hub.claim(id), false));
