@@ -365,6 +365,18 @@ class StripeInvoicesRouteTest {
     }
 
     @Test
+    void an_event_whose_last_line_is_gone_by_now_is_no_failure() throws Exception {
+        var customer = scene.dashboard().createCustomer(Map.of("name", "Grace"));
+        var lines = IntStream.rangeClosed(1, 12).mapToObj(i -> Map.of("description", "line " + i, "quantity", 1, "unit_amount", i)).toList();
+        scene.stripe().faults().webhookDelay(500, 500);
+        var invoice = scene.dashboard().createInvoice(Map.of("customer", customer.get("id").asText(), "currency", "usd", "lines", lines));
+        scene.dashboard().removeLine(line(invoice, "line 10").at("/parent/invoice_item_details/invoice_item").asText());
+        var id = scene.record("invoices", invoice);
+        scene.awaitEqual();
+        assertEquals("11", scene.text("select count(*) from invoice_items where invoice_id = " + id));
+    }
+
+    @Test
     void a_line_gets_its_product_when_that_arrives_after_the_invoice() throws Exception {
         var product = productThatNoEventTellsOf();
         var customer = scene.dashboard().createCustomer(Map.of("name", "Grace"));
