@@ -82,6 +82,9 @@ begin
   end if;
   v_record := sync.read(p_entity, p_record_id); -- not before the link is ours: who held it may have changed the record
   record := v_record;
+  if l.in_flight_op is null and p_fields::text like '%/*%' then
+    perform sync.let_go_of_parts(l, v_record);
+  end if;
   if l.deleted_at is not null then
     if v_record is null then
       action := 'none';
@@ -225,6 +228,9 @@ begin
   l.in_flight_op := case action when 'find' then 'create' else action end;
   l.in_flight := v_in_flight;
   l.in_flight_base := v_base;
+  if action = 'update' and v_fields <> p_fields then
+    perform sync.hold_parts(p_system, p_entity, p_record_id, v_in_flight);
+  end if;
   perform sync.save(l);
 
   token := l.lease_token;
@@ -274,22 +280,18 @@ create or replace function sync.seeks_part(l sync.link) returns boolean language
     select from jsonb_each(l.hub_base) f where f.key like '%/%' and f.value <> 'null' and coalesce(l.remote_base -> f.key, 'null') = 'null');
 $$;
 
--- The whole was read: a part that is not in it was never made, or is gone, whatever was thought of it. One that is still in another
--- record there is not missed.
+-- The whole was read: a part that is not in it was never made, or is gone, whatever was thought of it.
 create or replace function sync.miss_parts(l sync.link) returns sync.link language plpgsql as $$
 begin
   l.hub_base := l.hub_base - array(
     select f.key from jsonb_each(l.hub_base) f where f.key like '%/%' and f.value <> 'null' and coalesce(l.remote_base -> f.key, 'null') = 'null');
   with gone as (
-    delete from sync.link p
-     using (select f.key from jsonb_each(sync.read(l.entity, l.record_id)) f
-             where f.key like '%/%' and coalesce(l.remote_base -> f.key, 'null') = 'null') f
-     where p.system = l.system and p.entity = split_part(f.key, '/', 1) and p.record_id = substr(f.key, strpos(f.key, '/') + 1)
-       and p.external_id is not null
-       and not exists (select from sync.link w where w.system = l.system and w.entity = l.entity and w.record_id <> l.record_id
-                                                 and w.deleted_at is null and coalesce(w.remote_base -> f.key, 'null') <> 'null')
+    delete from sync.link p using sync.entity e
+     where e.part_of = l.entity and p.system = l.system and p.entity = e.name and p.whole = l.record_id
+       and coalesce(l.remote_base -> (p.entity || '/' || p.record_id), 'null') = 'null'
     returning p.system, p.entity, p.external_id, p.record_id)
-  insert into sync.tombstone (system, entity, external_id, record_id) select * from gone on conflict do nothing;
+  insert into sync.tombstone (system, entity, external_id, record_id) select * from gone where external_id is not null on conflict do nothing;
+  perform sync.release(l);
   return l;
 end $$;
 

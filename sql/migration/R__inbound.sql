@@ -225,6 +225,9 @@ begin
          values (p_system, p_entity, v_written.p_record_id, v_external_id, sync.pick(v_written.p_record, p_fields),
                  sync.pick(p_remote, p_fields), v_at, true)
     returning * into l;
+    update sync.link p set whole = l.record_id
+      from jsonb_object_keys(p_remote) k
+     where k like '%/%' and p.system = p_system and p.entity = split_part(k, '/', 1) and p.record_id = substr(k, strpos(k, '/') + 1) and p.whole is null;
     perform sync.release(l);
     perform sync.forget_failure(p_system, p_entity, v_external_id);
     return 'created';

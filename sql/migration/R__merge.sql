@@ -127,6 +127,9 @@ begin
 
   if v_take <> '{}' then
     v_written := sync.write(l.system, l.entity, v_take, l.record_id);
+    if sync.moved(v_record, v_written.p_record, array(select f from unnest(p_fields) f where f <> all (v_taken))) <> '{}' then
+      perform sync.poke(l.entity, l.record_id, l.system); -- a trigger of the hub's has changed more than was taken
+    end if;
     v_record := v_written.p_record;
     -- A part that could not be written, because its row is another record's by now, is still to be deleted there.
     v_agreed := v_agreed || sync.pick(v_record, array(select f from unnest(v_taken) f
@@ -221,16 +224,21 @@ end $$;
 
 -- Parts whose objects are gone leave tombstones. An object that the same row is made into again is another one.
 create or replace function sync.forget_parts(l sync.link) returns void language plpgsql as $$
+declare
+  v_gone bigint;
 begin
   with gone as (
     delete from sync.link p
-     using sync.link t, lateral jsonb_each(t.remote_base) f
-     where t.system = l.system and t.entity = l.entity and t.record_id = l.record_id
-       and f.key like '%/%' and f.value <> 'null' and (l.deleted_at is not null or coalesce(l.remote_base -> f.key, 'null') = 'null')
-       and p.system = l.system and p.entity = split_part(f.key, '/', 1) and p.record_id = substr(f.key, strpos(f.key, '/') + 1)
-    returning p.system, p.entity, p.external_id, p.record_id)
-  insert into sync.tombstone (system, entity, external_id, record_id) select * from gone on conflict do nothing;
-  if found then
+     using sync.entity e, sync.link t
+     where e.part_of = l.entity and p.system = l.system and p.entity = e.name and p.whole = l.record_id
+       and t.system = l.system and t.entity = l.entity and t.record_id = l.record_id
+       and (l.deleted_at is not null
+            or coalesce(t.remote_base -> (p.entity || '/' || p.record_id), 'null') <> 'null'
+               and coalesce(l.remote_base -> (p.entity || '/' || p.record_id), 'null') = 'null')
+    returning p.system, p.entity, p.external_id, p.record_id), buried as (
+    insert into sync.tombstone (system, entity, external_id, record_id) select * from gone where external_id is not null on conflict do nothing)
+  select count(*) into v_gone from gone;
+  if v_gone > 0 then
     perform sync.release(l); -- a part may have moved to a record that waits for that
   end if;
 end $$;

@@ -157,6 +157,9 @@ begin
                      where t.%3$I = $2::%4$s returning to_jsonb(t.*)',
                    v_entity.relation, v_columns, v_entity.key_column, v_entity.key_type)
        into p_record using p_values, p_record_id;
+    if p_record is null then
+      raise exception 'a trigger keeps % % from being changed', p_entity, p_record_id using errcode = 'integrity_constraint_violation';
+    end if;
   end if;
   if v_parts is not null then
     perform sync.write_part(p_system, v_entity, p_record_id, f.key, f.value) from jsonb_each(v_parts) f;
@@ -209,12 +212,13 @@ begin
   return v_rows > 0;
 end $$;
 
--- A value of the key for a new row, as its default would make it.
+-- A value of the key for a new row, as its default would make it, that no row has: whoever gives ids by hand may be ahead of a sequence.
 create or replace function sync.new_id(p_entity text) returns text language plpgsql as $$
 declare
   e         sync.entity;
   v_default text;
   v_id      text;
+  v_taken   boolean;
 begin
   select * into strict e from sync.entity where name = p_entity;
   v_default := coalesce('nextval(' || quote_literal(pg_get_serial_sequence(e.relation::text, e.key_column)) || ')',
@@ -223,8 +227,14 @@ begin
   if v_default is null then
     raise exception '%.% has no default', e.relation, e.key_column using hint = 'What is made elsewhere gets its id from there.';
   end if;
-  execute format('select (%s)::text', v_default) into v_id;
-  return v_id;
+  for i in 1 .. 10000 loop
+    execute format('select (%s)::text', v_default) into v_id;
+    execute format('select exists (select from %s where %I = $1::%s)', e.relation, e.key_column, e.key_type) into v_taken using v_id;
+    if not v_taken and not exists (select from sync.link l where l.entity = p_entity and l.record_id = v_id) then
+      return v_id;
+    end if;
+  end loop;
+  raise exception 'the ids that %.% gives are taken: set its sequence beyond them', e.relation, e.key_column using errcode = 'unique_violation';
 end $$;
 
 -- A state in canonical form, as a mapping makes it, in the hub's own ids: p_state names other records and its parts by their
@@ -346,7 +356,8 @@ begin
   end if;
   v_id := sync.id(p.name, p_hub_id);
   if v_id is not null and p_record_id is not null
-     and not exists (select from sync.link l where l.system = p_system and l.entity = p.name and l.record_id = v_id and l.external_id is not null) then
+     and not exists (select from sync.link l where l.system = p_system and l.entity = p.name and l.record_id = v_id
+                                               and (l.external_id is not null or l.whole <> p_record_id)) then
     execute format('select exists (select from %s where %I = $1::%s and %I::text = $2)', p.relation, p.key_column, p.key_type, p.part_key)
        into v_own using v_id, p_record_id;
     v_own := v_own or p_known ? (p.name || '/' || v_id);
@@ -356,9 +367,46 @@ begin
   else
     v_id := sync.new_id(p.name);
   end if;
-  insert into sync.link (system, entity, record_id, external_id) values (p_system, p.name, v_id, p_external_id)
-  on conflict (record_id, entity, system) do update set external_id = excluded.external_id, deleted_at = null;
+  insert into sync.link (system, entity, record_id, external_id, whole) values (p_system, p.name, v_id, p_external_id, p_record_id)
+  on conflict (record_id, entity, system) do update set external_id = excluded.external_id, whole = excluded.whole, deleted_at = null;
   return v_id;
+end $$;
+
+-- A record is about to have parts there: nobody else makes them meanwhile. One that was in a record which is gone here is made anew.
+create or replace function sync.hold_parts(p_system text, p_entity text, p_record_id text, p_state jsonb) returns void language plpgsql as $$
+declare
+  v_name text;
+  v_link sync.link;
+begin
+  for v_name in select f.key from jsonb_each(p_state) f where f.key like '%/%' and f.value <> 'null' loop
+    insert into sync.link (system, entity, record_id, whole) values (p_system, split_part(v_name, '/', 1), substr(v_name, strpos(v_name, '/') + 1), p_record_id)
+    on conflict do nothing;
+    select * into strict v_link from sync.link t
+     where t.system = p_system and t.entity = split_part(v_name, '/', 1) and t.record_id = substr(v_name, strpos(v_name, '/') + 1) for update;
+    continue when v_link.whole = p_record_id;
+    if v_link.whole is not null then
+      if sync.read(p_entity, v_link.whole) is not null then
+        raise exception 'another worker has %', v_name using errcode = 'serialization_failure'; -- just now
+      end if;
+      insert into sync.tombstone (system, entity, external_id, record_id)
+      select v_link.system, v_link.entity, v_link.external_id, v_link.record_id where v_link.external_id is not null
+      on conflict do nothing;
+      v_link.external_id := null;
+    end if;
+    update sync.link t set whole = p_record_id, external_id = v_link.external_id
+     where t.system = v_link.system and t.entity = v_link.entity and t.record_id = v_link.record_id;
+  end loop;
+end $$;
+
+-- Parts that a record was about to have, and neither has here nor there: they may be made elsewhere.
+create or replace function sync.let_go_of_parts(l sync.link, p_record jsonb) returns void language plpgsql as $$
+begin
+  delete from sync.link p using sync.entity e
+   where e.part_of = l.entity and p.system = l.system and p.entity = e.name and p.whole = l.record_id and p.external_id is null
+     and not p_record ? (p.entity || '/' || p.record_id);
+  if found then
+    perform sync.release(l);
+  end if;
 end $$;
 
 -- The opposite, for what is sent: a record in the other system's ids; a part among the fields p_sent also gets its own there, as
@@ -366,12 +414,13 @@ end $$;
 create or replace function sync.external(
   p_system text, p_entity text, inout p_record jsonb, p_sent text[], out p_missing text) language plpgsql as $$
 declare
-  e      sync.entity;
-  p      sync.entity;
-  v      record;
-  v_part jsonb;
-  v_name text;
-  v_id   text;
+  e       sync.entity;
+  p       sync.entity;
+  v       record;
+  v_part  jsonb;
+  v_name  text;
+  v_id    text;
+  v_whole text;
 begin
   select * into e from sync.entity where name = p_entity;
   if p_record is null or e.refs = '{}' and e.parts = '{}' then
@@ -385,15 +434,16 @@ begin
   foreach v_name in array p_sent loop
     continue when v_name not like '%/%' or coalesce(p_record -> v_name, 'null') = 'null';
     select * into strict p from sync.entity t where t.name = split_part(v_name, '/', 1);
-    v_part := p_record -> v_name || jsonb_build_object('external_id', sync.external_ref(p_system, p.name, substr(v_name, strpos(v_name, '/') + 1)));
-    if v_part ->> 'external_id' is not null
-       and not exists (select from sync.link o where o.system = p_system and o.entity = p_entity and o.record_id = p_record ->> e.key_column
-                                                 and coalesce(o.remote_base -> v_name, 'null') <> 'null') then
-      p_missing := coalesce(p_missing, (
-        select p_entity || '/' || w.record_id from sync.link w -- it has moved here, and is still in the other one there
-         where w.system = p_system and w.entity = p_entity and w.deleted_at is null
-           and w.record_id <> p_record ->> e.key_column and coalesce(w.remote_base -> v_name, 'null') <> 'null' limit 1));
+    v_whole := null;
+    select t.external_id, t.whole into v_id, v_whole from sync.link t
+     where t.system = p_system and t.entity = p.name and t.record_id = substr(v_name, strpos(v_name, '/') + 1);
+    if v_whole <> p_record ->> e.key_column then
+      v_id := null;
+      if sync.read(p_entity, v_whole) is not null then
+        p_missing := coalesce(p_missing, p_entity || '/' || v_whole); -- it has moved here, and is still in the other one there
+      end if;
     end if;
+    v_part := p_record -> v_name || jsonb_build_object('external_id', v_id);
     for v in select r.key, r.value from jsonb_each_text(p.refs) r where v_part ->> r.key is not null loop
       v_id := sync.external_ref(p_system, v.value, v_part ->> v.key);
       p_missing := coalesce(p_missing, case when v_id is null then v.value || '/' || (v_part ->> v.key) end);

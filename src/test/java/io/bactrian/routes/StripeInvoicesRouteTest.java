@@ -90,6 +90,53 @@ class StripeInvoicesRouteTest {
         assertEquals(Set.of("one and more", "five", "three"), descriptions(invoice(one)));
     }
 
+    /** A line can be in one invoice of Stripe's at a time, so each move waits for the one before. */
+    @Test
+    void an_item_that_is_moved_to_and_fro_ends_where_it_was_put_last() throws Exception {
+        scene.stripe().faults().latency(100, 0);
+        for (int pause : new int[] {20, 60, 120}) {
+            var one = synced("'wanderer', 1, 1000");
+            var other = draft();
+            scene.linked("invoices", other);
+            var item = scene.text("select id from invoice_items where invoice_id = " + one);
+            var moved = scene.text("select count(*) from invoice_items");
+            for (int i = 2; i <= 6; i++) {
+                scene.run("update invoice_items set invoice_id = " + (i % 2 == 0 ? other : one) + ", quantity = " + i + " where id = " + item,
+                        "select pg_sleep(0." + String.format("%03d", pause) + ")");
+            }
+            scene.awaitEqual();
+            assertEquals(moved, scene.text("select count(*) from invoice_items"));
+            assertEquals(0, lines(invoice(one)).size());
+            assertEquals(List.of(6L), lines(invoice(other)).stream().map(line -> line.get("quantity").asLong()).toList());
+        }
+    }
+
+    /** Whoever gives ids by hand may be ahead of the sequence. */
+    @Test
+    void a_line_made_in_the_dashboard_takes_no_id_that_a_row_has() throws Exception {
+        var one = synced("'one', 1, 1");
+        var other = synced("'other', 1, 1");
+        var taken = scene.text("insert into invoice_items (id, invoice_id, description, quantity, unit_amount)"
+                + " select nextval(pg_get_serial_sequence('invoice_items', 'id')) + 1, " + one + ", 'by hand', 3, 111 returning id");
+        scene.awaitEqual();
+        scene.dashboard().addLine(scene.linked("invoices", other), Map.of("description", "there", "quantity", 1, "unit_amount", 7));
+        scene.awaitText("2", "select count(*) from invoice_items where invoice_id = " + other);
+        scene.run("update invoice_items set quantity = 4 where id = " + taken);
+        scene.awaitEqual();
+        assertEquals(4, line(invoice(one), "by hand").get("quantity").asLong());
+    }
+
+    @Test
+    void a_customer_that_was_taken_away_here_can_be_given_back() throws Exception {
+        var id = synced("'one', 2, 100");
+        var customer = scene.text("select customer_id from invoices where id = " + id);
+        scene.run("update invoices set customer_id = null where id = " + id);
+        scene.awaitNothing();
+        scene.run("update invoices set customer_id = " + customer + ", memo = 'back' where id = " + id);
+        scene.awaitEqual();
+        assertEquals("back", invoice(id).get("description").asText());
+    }
+
     @Test
     void a_change_of_one_item_is_one_call_and_no_echo_comes_of_it() throws Exception {
         var id = synced("'one', 2, 100", "'two', 1, 200");

@@ -719,6 +719,35 @@ class ApplyInboundTest {
         assertEquals(0, scene.sql.number("select count(*) from sync.failure"));
     }
 
+    @Test
+    void what_a_trigger_changes_besides_goes_out() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        try {
+            scene.sql.run("create function stamp() returns trigger language plpgsql as $$ begin new.description := 'stamped ' || new.name; return new; end $$");
+            scene.sql.run("create trigger stamp before update of name on customers for each row execute function stamp()");
+            assertEquals("applied", scene.updated("ext_1", START + 1, "{name:'Ada'}", "{name:'Grace'}"));
+        } finally {
+            scene.sql.run("drop function stamp cascade");
+        }
+        assertEquals(1, scene.pokes(id));
+        var claim = scene.hub.claim(id);
+        assertEquals("update", claim.action());
+        assertEquals("stamped Grace", claim.record().get("description").asText());
+    }
+
+    @Test
+    void what_a_trigger_keeps_from_being_written_is_a_failure() throws SQLException {
+        scene.linked("{name:'Ada'}");
+        try {
+            scene.sql.run("create function keep() returns trigger language plpgsql as $$ begin return null; end $$");
+            scene.sql.run("create trigger keep before update of name on customers for each row execute function keep()");
+            assertEquals("failed", scene.updated("ext_1", START + 1, "{name:'Ada'}", "{name:'Grace'}"));
+        } finally {
+            scene.sql.run("drop function keep cascade");
+        }
+        assertEquals("a trigger keeps customers 1 from being changed", scene.sql.text("select reason from sync.failure"));
+    }
+
     // What cannot be applied.
 
     @Test
