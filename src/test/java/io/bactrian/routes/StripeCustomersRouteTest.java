@@ -420,6 +420,20 @@ class StripeCustomersRouteTest {
         assertEquals(1, stripe.apiCalls().stream().filter(call -> call.path().equals("/v1/customers") && call.method().equals("GET")).count());
     }
 
+    /** Stripe takes an empty text for the wish to have none, and refuses it in a create. */
+    @Test
+    void an_empty_text_is_none() throws Exception {
+        var id = insert("name, email, phone, description", "'', '', '', ''");
+        linked("stripe", id);
+        underWay.awaitNothing();
+        run("update customers set description = 'some' where id = " + id);
+        eventually().until(() -> customer(stripe, id).path("description").asText().equals("some"));
+        run("update customers set description = '' where id = " + id);
+        eventually().until(() -> customer(stripe, id).path("description").isNull());
+        underWay.awaitNothing();
+        assertNull(failure("stripe", id));
+    }
+
     @Test
     void a_record_that_cannot_be_mapped_is_kept_until_it_can() throws Exception {
         var id = insert("name, description", "'Ada', 'cannot be mapped'");

@@ -126,6 +126,25 @@ class StripeInvoicesRouteTest {
         assertEquals(4, line(invoice(one), "by hand").get("quantity").asLong());
     }
 
+    /** What is final in Stripe keeps it, and that is no failure: nobody could take the deletion back. */
+    @ParameterizedTest
+    @CsvSource({"draft, draft, false", "draft, open, false", "open, open, true"})
+    void a_product_that_is_deleted_leaves_the_lines_of_drafts(String before, String with, boolean keeps) throws Exception {
+        var product = scene.text("insert into products (name, unit_amount, currency) values ('Saddle', 100, 'EUR') returning id");
+        scene.linked("products", product);
+        var id = draft();
+        scene.run("insert into invoice_items (invoice_id, product_id, description, quantity, unit_amount) values (" + id + ", " + product + ", 'a saddle', 1, 100)");
+        scene.linked("invoices", id);
+        scene.awaitEqual();
+        setStatus(id, before);
+        scene.awaitEqual();
+        scene.run("delete from products where id = " + product, "update invoices set status = '" + with + "' where id = " + id);
+        scene.awaitNothing();
+        assertEquals(with, invoice(id).get("status").asText());
+        assertEquals(keeps, line(invoice(id), "a saddle").at("/pricing/price_details/product").isTextual());
+        assertEquals(List.of(), scene.texts("select reason from sync.failure"));
+    }
+
     @Test
     void a_customer_that_was_taken_away_here_can_be_given_back() throws Exception {
         var id = synced("'one', 2, 100");
