@@ -68,9 +68,11 @@ class SandboxEndToEndTest {
     }
 
     @AfterAll
-    static void end() {
+    static void end() throws IOException {
         underWay.close();
+        var postgres = postgres();
         sandbox.close();
+        await().atMost(PATIENCE).until(() -> !postgres.map(ProcessHandle::isAlive).orElse(false)); // it writes to the directory until it has ended
     }
 
     /** Unless it runs. */
@@ -232,12 +234,18 @@ class SandboxEndToEndTest {
 
     @Test
     void ends_when_it_is_told_to_and_leaves_nothing_running() throws Exception {
-        var postgres = ProcessHandle.of(Long.parseLong(Files.readAllLines(directory.resolve(".sandbox/postgres/data/postmaster.pid")).get(0))).orElseThrow();
+        var postgres = postgres().orElseThrow();
         sandbox.terminate();
         int exitCode = sandbox.exitCode();
         assertTrue(exitCode == 0 || exitCode == 128 + 15, () -> "exit code " + exitCode + ": " + sandbox.errors());
         assertEquals("", sandbox.errors());
         assertEquals(Optional.empty(), postgres.info().command(), "its Postgres still runs");
+    }
+
+    /** The sandbox's Postgres, if it runs. */
+    private static Optional<ProcessHandle> postgres() throws IOException {
+        var pid = directory.resolve(".sandbox/postgres/data/postmaster.pid");
+        return Files.exists(pid) ? ProcessHandle.of(Long.parseLong(Files.readAllLines(pid).get(0))) : Optional.empty();
     }
 
     // Stripe.
