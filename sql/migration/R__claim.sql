@@ -74,8 +74,7 @@ begin
     l := sync.look_for_part(l);
   end if;
   if sync.seeks_part(l) and sync.is_paused_in(p_system) then
-    update sync.link t set parked_at = coalesce(t.parked_at, clock_timestamp())
-     where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id;
+    perform sync.park(p_system, p_entity, p_record_id);
     action := 'parked';
     return next;
     return;
@@ -190,8 +189,7 @@ begin
 
   v_token := nextval('sync.lease_token');
   if not sync.may_call(p_system, v_token) or action = 'create' and p_first_contact <> 'off' and sync.meets_soon(p_system, p_entity, p_instance) then
-    update sync.link t set parked_at = coalesce(t.parked_at, clock_timestamp())
-     where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id;
+    perform sync.park(p_system, p_entity, p_record_id);
     action := 'parked';
     return next;
     return;
@@ -252,6 +250,12 @@ begin
   return exists (select from sync.system s where s.name = p_system and s.met_at > clock_timestamp() - interval '10 seconds')
       or not exists (select from sync.instance i where i.id = p_instance and i.steady_since < clock_timestamp() - interval '10 seconds');
 end $$;
+
+-- A record waits until its system can be called, or read, again: see sync.unpark.
+create or replace function sync.park(p_system text, p_entity text, p_record_id text) returns void language sql as $$
+  update sync.link t set parked_at = coalesce(t.parked_at, clock_timestamp())
+   where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id;
+$$;
 
 -- Whether a write of unknown outcome may have made a part: one that has no object yet.
 create or replace function sync.makes_part(l sync.link) returns boolean language plpgsql stable as $$

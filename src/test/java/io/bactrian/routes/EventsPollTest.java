@@ -59,7 +59,7 @@ class EventsPollTest {
 
     private void startApplication(String inbound, String overlap) throws Exception {
         application = TestApplication.builder().postgres(database.jdbcUrl()).kafka(kafka)
-                .routes("capture", "await-permit", "reconcile-run", "stripe-call", "stripe-customers", "stripe-invoices", "stripe-poll", "stripe-webhook",
+                .routes("capture", "await-permit", "reconcile-run", "stripe-call", "stripe-customers", "stripe-invoices", "stripe-poll", "stripe-products", "stripe-webhook",
                         "sync-record", "upkeep", "write-record", "templates/inbound", "templates/outbound", "templates/reconcile")
                 .with("stripe.api-base", stripe.baseUrl().toString())
                 .with("stripe.inbound", inbound)
@@ -196,6 +196,19 @@ class EventsPollTest {
             assertEquals(0, count("customers where name = 'Ada King'"));
         }
         eventually().until(() -> count("customers where name = 'Ada King'") == 1);
+    }
+
+    @Test
+    void an_event_whose_mapping_cannot_read_what_it_needs_holds_up_no_other_and_is_not_forgotten() throws Exception {
+        startApplication("poll");
+        stripe.faults().only("GET", "/v1/prices").probability(Fault.SERVER_ERROR, 1);
+        stripe.dashboard().createProduct(Map.of("name", "Saddle", "unit_amount", 100, "currency", "eur"));
+        create("Ada");
+        eventually().until(() -> count("customers") == 1);
+        assertEquals(0, count("products"));
+        assertEquals(0, count("sync.failure"));
+        stripe.faults().clear();
+        eventually().until(() -> count("products where unit_amount = 100") == 1);
     }
 
     @Test

@@ -111,6 +111,21 @@ class StripeInvoicesRouteTest {
         }
     }
 
+    @Test
+    void an_item_of_an_invoice_that_is_paid_there_and_deleted_here_is_made_anew_in_another() throws Exception {
+        var paid = opened("'wanderer', 1, 100");
+        scene.dashboard().payInvoice(scene.linked("invoices", paid));
+        scene.awaitText("paid", "select status from invoices where id = " + paid);
+        var other = draft();
+        scene.linked("invoices", other);
+        scene.awaitEqual();
+        scene.run("update invoice_items set invoice_id = " + other + " where invoice_id = " + paid, "delete from invoices where id = " + paid);
+        scene.refusal("invoices", paid);
+        eventually().until(() -> descriptions(invoice(other)).equals(Set.of("wanderer")));
+        scene.run("select sync.dismiss('stripe', 'invoices', '" + paid + "')");
+        scene.awaitEqual();
+    }
+
     /** Whoever gives ids by hand may be ahead of the sequence. */
     @Test
     void a_line_made_in_the_dashboard_takes_no_id_that_a_row_has() throws Exception {

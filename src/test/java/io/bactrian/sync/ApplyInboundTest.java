@@ -748,6 +748,28 @@ class ApplyInboundTest {
         assertEquals("a trigger keeps customers 1 from being changed", scene.sql.text("select reason from sync.failure"));
     }
 
+    @Test
+    void a_held_event_about_a_locked_row_holds_up_no_other() throws SQLException {
+        var locked = scene.linked("{name:'Ada'}");
+        var other = scene.linked("{name:'Bob'}");
+        scene.sql.run("select sync.pause('stripe', 'in')");
+        scene.updated("ext_" + locked, START + 1, "{name:'Ada'}", "{name:'Ada King'}");
+        scene.updated("ext_" + other, START + 1, "{name:'Bob'}", "{name:'Bobby'}");
+        scene.sql.run("select sync.resume('stripe', 'in')");
+        scene.sql.run("alter function sync.apply_inbound set lock_timeout = '100ms'");
+        try (var somebody = Sql.open(database.dataSource())) {
+            somebody.connection().setAutoCommit(false);
+            somebody.run("select from customers where id = ?::bigint for update", locked);
+            assertEquals(1, scene.sql.number("select sync.release_events(10)"));
+            assertEquals("Bobby", scene.customer(other).get("name").asText());
+        } finally {
+            scene.sql.run("alter function sync.apply_inbound set lock_timeout = '5s'");
+        }
+        assertEquals(1, scene.sql.number("select sync.release_events(10)"));
+        assertEquals("Ada King", scene.customer(locked).get("name").asText());
+        scene.sql.run("delete from sync.system");
+    }
+
     // What cannot be applied.
 
     @Test
