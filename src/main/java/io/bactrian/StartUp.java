@@ -5,7 +5,6 @@ import io.bactrian.watch.Watch;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.util.UUID;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BooleanSupplier;
 import org.apache.camel.CamelContext;
 import org.apache.camel.Ordered;
@@ -14,6 +13,8 @@ import org.apache.camel.VetoCamelContextStartException;
 import org.apache.camel.health.HealthCheckRegistry;
 import org.apache.camel.main.BaseMainSupport;
 import org.apache.camel.main.MainListenerSupport;
+import org.apache.camel.spi.OnCamelContextStarted;
+import org.apache.camel.support.LifecycleStrategySupport;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -28,7 +29,6 @@ final class StartUp extends MainListenerSupport implements StartupListener, Orde
     private final Readiness readiness = new Readiness();
     private final Patience patience;
     private final Runnable whenReady;
-    private final AtomicBoolean told = new AtomicBoolean();
     private Settings settings;
     private HttpServers http;
 
@@ -59,6 +59,7 @@ final class StartUp extends MainListenerSupport implements StartupListener, Orde
         main.getCamelContext().getRegistry().findByType(Meters.class).forEach(main.getCamelContext().getManagementStrategy()::addEventNotifier);
         try {
             main.getCamelContext().addStartupListener(this);
+            main.getCamelContext().addLifecycleStrategy(LifecycleStrategySupport.adapt((OnCamelContextStarted) camel -> started()));
         } catch (Exception e) {
             throw new IllegalStateException(e);
         }
@@ -90,29 +91,11 @@ final class StartUp extends MainListenerSupport implements StartupListener, Orde
 
     @Override
     public void onCamelContextStarted(CamelContext camel, boolean alreadyStarted) {
-        // Too early: routes are still to be started.
-    }
-
-    @Override
-    public void onCamelContextFullyStarted(CamelContext camel, boolean alreadyStarted) {
-        started();
-    }
-
-    /**
-     * The same once more: Camel takes all startup listeners off its list for as long as it starts a route, and the first heartbeat starts the
-     * listener's at about this time, so that nobody may have been told.
-     */
-    @Override
-    public void afterStart(BaseMainSupport main) {
-        if (main.getCamelContext().isStarted()) { // or it was told to end while it waited
-            started();
-        }
+        // Too early: routes are still to be started. And onCamelContextFullyStarted may be told to nobody: for as long as Camel starts a route
+        // all startup listeners are off its list, and the first heartbeat starts the listener's at about that time.
     }
 
     private void started() {
-        if (!told.compareAndSet(false, true)) {
-            return;
-        }
         readiness.ready();
         LOG.info("ready: public HTTP on {}, health and metrics on {}", http.publicUrl(), http.managementUrl());
         if (!isLoopback(settings.httpHost())) {
