@@ -18,13 +18,18 @@ create or replace function sync.record_failure(
          code = excluded.code, reason = excluded.reason, request_id = excluded.request_id;
 $$;
 
+-- A sentence of somebody else's (a trigger's, say) without the e-mail addresses that it quotes.
+create or replace function sync.without_addresses(p_text text) returns text language sql immutable as $$
+  select regexp_replace(p_text, '[^[:space:]"''(<]+@[^[:space:]"'')>,;]+', '…', 'g');
+$$;
+
 -- Keeps why something that came in cannot be applied. What is ours to solve and may succeed next time is raised again:
 -- nothing is stored then, and whoever called calls again. Called from exception handlers only.
 create or replace function sync.keep_failure(
   p_system text, p_entity text, p_record_id text, p_sqlstate text, p_message text, p_request_id text) returns void language plpgsql as $$
 declare
   v_reason text := case when left(p_sqlstate, 2) = '22' and p_sqlstate <> '22000'
-                        then regexp_replace(p_message, '"[^"]*"', '"…"', 'g') else p_message end; -- no personal data
+                        then regexp_replace(p_message, '"[^"]*"', '"…"', 'g') else sync.without_addresses(p_message) end; -- no personal data
 begin
   if p_sqlstate in ('55P03', '40P01', '40001', '57014') or left(p_sqlstate, 2) in ('08', '53', '57', '58', 'XX') then
     raise exception '%', p_message using errcode = p_sqlstate;

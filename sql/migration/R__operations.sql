@@ -8,12 +8,23 @@ begin
   end if;
 end $$;
 
+-- Warns of a name that nothing is known of: it may be right, before the first start.
+create or replace function sync.mind_name(p_system text) returns void language plpgsql as $$
+begin
+  if not exists (select from sync.system s where s.name = p_system)
+     and not exists (select from sync.link l where l.system = p_system) and not exists (select from sync.event e where e.system = p_system) then
+    raise warning 'nothing is known of a system %: is the name right?', p_system
+      using hint = coalesce((select 'Known are: ' || string_agg(s.name, ', ' order by s.name) from sync.system s), 'No system is known yet.');
+  end if;
+end $$;
+
 -- Stops the sync with a system in one direction or both, on all instances, until sync.resume. Nothing is lost: records
 -- that change meanwhile are parked, events that come are stored. A call that is under way ends as usual.
 create or replace function sync.pause(p_system text, p_direction text default 'both', p_because text default 'paused by hand')
 returns void language plpgsql as $$
 begin
   perform sync.check_direction(p_direction);
+  perform sync.mind_name(p_system);
   insert into sync.system (name) values (p_system) on conflict do nothing;
   update sync.system
      set out_paused_at      = case when p_direction in ('out', 'both') then coalesce(out_paused_at, clock_timestamp()) else out_paused_at end,

@@ -22,6 +22,7 @@ begin
   elsif p_mode not in ('diff', 'link', 'heal') then
     raise exception 'there is no mode %', p_mode using hint = 'Say diff (only look), link (also link what belongs together) or heal (mend all).';
   end if;
+  perform sync.mind_name(p_system);
   perform pg_advisory_xact_lock(hashtextextended('sync.reconcile/' || p_system || '/' || p_entity, 0));
   select r.id into v_id from sync.run r
    where r.system = p_system and r.entity = p_entity and r.mode = p_mode and r.state in ('waiting', 'running', 'needs confirmation');
@@ -190,12 +191,19 @@ begin
   end if;
 end $$;
 
--- How many records or objects of each kind a run has found, and how many of all it has mended.
+-- How many records or objects of each kind a run has found, how many of all it has mended, and how many it could not, because they
+-- are in sync.failure now.
 create or replace function sync.run_counts(p_run_id bigint) returns jsonb language sql stable as $$
   select coalesce(jsonb_object_agg(k.kind, k.n), '{}')
-         || jsonb_build_object('mended', (select count(distinct coalesce(d.record_id, d.external_id)) from sync.difference d
-                                           where d.run_id = p_run_id and d.mended_at is not null))
-    from (select d.kind, count(distinct coalesce(d.record_id, d.external_id)) as n from sync.difference d where d.run_id = p_run_id group by d.kind) k;
+    from (select d.kind, count(distinct coalesce(d.record_id, d.external_id)) as n from sync.difference d where d.run_id = p_run_id group by d.kind
+          union all
+          select m.kind, count(m.id)
+            from (select distinct coalesce(d.record_id, d.external_id) as id,
+                         case when exists (select from sync.failure f where f.system = r.system and f.entity = r.entity and f.record_id = d.record_id)
+                              then 'failed' else 'mended' end as kind
+                    from sync.difference d join sync.run r on r.id = d.run_id where d.run_id = p_run_id and d.mended_at is not null
+                   union all select null, 'mended') m
+           group by m.kind) k;
 $$;
 
 -- How far each run is, how fast it goes, and how long its present step will still take.

@@ -60,11 +60,9 @@ public final class CallFailure {
             exchange.setVariable("key_spent", true);
             unanswered(exchange, system, exception);
         } else {
-            // Ours: a mapping that does not fit, or a route that does not exist. The message may quote the record. Once the call was made,
-            // nobody may believe that nothing was written.
-            var called = exchange.getVariable("called") != null;
-            fail(exchange, called ? StripeApiException.TRANSIENT : StripeApiException.PERMANENT, "mapping",
-                    "the route failed " + (called ? "after" : "before") + " the call with a " + rootOf(exception).getClass().getSimpleName()
+            // Ours: a mapping that does not fit, or a route that does not exist. The message may quote the record.
+            fail(exchange, kind(exchange, StripeApiException.PERMANENT), "mapping",
+                    "the route failed " + (isCalled(exchange) ? "after" : "before") + " the call with a " + rootOf(exception).getClass().getSimpleName()
                             + ": check the mapping against the record", null, null);
         }
     }
@@ -78,7 +76,7 @@ public final class CallFailure {
         if (failure.getHttpStatus() == NOT_FOUND && "resource_missing".equals(failure.getCode()) && isGone(exchange)) {
             return;
         }
-        fail(exchange, failure.getKind(), failure.getCode() == null ? "http_" + failure.getHttpStatus() : failure.getCode(),
+        fail(exchange, kind(exchange, failure.getKind()), failure.getCode() == null ? "http_" + failure.getHttpStatus() : failure.getCode(),
                 failure.getMessage(), failure.getRequestId(), failure.getRetryAfter());
         exchange.setVariable("key_spent", Boolean.FALSE.equals(failure.getShouldRetry()));
         if (failure.getHttpStatus() == TOO_MANY_REQUESTS && !"lock_timeout".equals(failure.getCode())) {
@@ -100,7 +98,7 @@ public final class CallFailure {
         if ((refused.code().equals("http_404") || refused.code().equals("http_410")) && isGone(exchange)) {
             return;
         }
-        fail(exchange, refused.kind(), refused.code(),
+        fail(exchange, kind(exchange, refused.kind()), refused.code(),
                 system + (refused.status() == 0 ? " refused: " + refused.code() : " answered " + refused.status()), refused.requestId(), refused.retryAfter());
         exchange.setVariable("key_spent", refused.unanswered());
         exchange.setVariable("slow_down", refused.status() == TOO_MANY_REQUESTS ? "" : null);
@@ -135,15 +133,25 @@ public final class CallFailure {
      */
     private static boolean isGone(Exchange exchange) {
         var action = exchange.getVariable("action", String.class);
-        return "update".equals(action) || "delete".equals(action)
-                || "fetch".equals(action) && exchange.getVariable("unlisted", false, Boolean.class) && exchange.getVariable("called") == null;
+        return !isCalled(exchange) && ("update".equals(action) || "delete".equals(action)
+                || "fetch".equals(action) && exchange.getVariable("unlisted", false, Boolean.class));
+    }
+
+    /** Once the call was made, nobody may believe that nothing was written: it is a mapping that asks for more, and was told no. */
+    private static String kind(Exchange exchange, String kind) {
+        return isCalled(exchange) && kind.equals(StripeApiException.PERMANENT) ? StripeApiException.TRANSIENT : kind;
+    }
+
+    private static boolean isCalled(Exchange exchange) {
+        return exchange.getVariable("called") != null;
     }
 
     private static void fail(Exchange exchange, String failureClass, String code, String reason, String requestId, Integer retryAfter) {
         exchange.setVariable("result", "fail");
         exchange.setVariable("class", failureClass);
         exchange.setVariable("code", code);
-        exchange.setVariable("reason", reason);
+        var part = exchange.getVariable("part", String.class);
+        exchange.setVariable("reason", part == null ? reason : reason + " (about " + part + ")");
         exchange.setVariable("request_id", requestId);
         exchange.setVariable("retry_after", retryAfter);
     }

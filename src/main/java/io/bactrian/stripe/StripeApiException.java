@@ -28,7 +28,11 @@ public final class StripeApiException extends RuntimeException {
             "amount_too_small", "the amount is smaller than Stripe takes",
             "email_invalid", "the e-mail address is none; correct it",
             "parameter_missing", "the record lacks what Stripe needs; fill it in",
+            "resource_missing", "the object, or one that it refers to, is not there; look at it in Stripe's dashboard",
             "parameter_invalid_integer", "the number is not one that Stripe takes; correct it");
+    private static final String NOT_NOW = "the status that it has in Stripe does not allow this step; take the change of the status back";
+    private static final String NOT_SO = "Stripe does not take this value; correct the column that it is made from";
+    private static final String LOOK_THERE = "Stripe's dashboard tells why, under Developers, Logs, at this request";
 
     private final int httpStatus;
     private final String type;
@@ -130,6 +134,10 @@ public final class StripeApiException extends RuntimeException {
 
     /** {@link #TRANSIENT}, {@link #PERMANENT} or {@link #FATAL}. */
     public String getKind() {
+        return kindOf(httpStatus, shouldRetry);
+    }
+
+    private static String kindOf(int httpStatus, Boolean shouldRetry) {
         return switch (httpStatus) {
             case 401, 403 -> FATAL;
             case 0, 408, 409, 424, 429 -> TRANSIENT;
@@ -148,10 +156,20 @@ public final class StripeApiException extends RuntimeException {
         append(message, "param", param);
         append(message, "limit", header(answer, "Stripe-Rate-Limited-Reason"));
         append(message, "request", header(answer, "Request-Id"));
+        var advice = advice(call, kindOf(answer.status(), bool(header(answer, "Stripe-Should-Retry"))), code, param);
+        return advice == null ? message.toString() : message.append(": ").append(advice).toString();
+    }
+
+    /** What a person can do about it, if it is for a person to do. */
+    private static String advice(String call, String kind, String code, String param) {
         if (code != null && ADVICE.containsKey(code)) {
-            message.append(": ").append(ADVICE.get(code));
+            return ADVICE.get(code);
+        } else if (!kind.equals(PERMANENT)) {
+            return null;
+        } else if (param != null) {
+            return NOT_SO;
         }
-        return message.toString();
+        return code == null && !call.matches("\\w+ (create|retrieve|update|delete|list\\w*|search)") ? NOT_NOW : LOOK_THERE;
     }
 
     private static void append(StringBuilder message, String name, String value) {

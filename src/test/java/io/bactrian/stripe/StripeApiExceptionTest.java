@@ -86,6 +86,19 @@ class StripeApiExceptionTest {
                 failure.getMessage());
     }
 
+    @ParameterizedTest
+    @CsvSource({"customers?method=update, , Stripe's dashboard tells why",
+        "customers?method=update, '\"param\": \"address[city]\"', correct the column that it is made from",
+        "invoices?method=void, , take the change of the status back",
+        "invoices?method=pay, '\"code\": \"unheard_of\"', Stripe's dashboard tells why"})
+    void says_what_to_do_when_stripe_gives_no_code(String uri, String detail, String advice) {
+        stripe.answers(400, "{\"error\": {" + (detail == null ? "" : detail) + "}}");
+
+        var message = failure("stripe:" + uri).getMessage();
+
+        assertTrue(message.contains(": ") && message.contains(advice), message);
+    }
+
     @Test
     void carries_when_to_come_back() {
         stripe.answers(429, "{\"error\": {\"type\": \"invalid_request_error\", \"code\": \"rate_limit\"}}", "Retry-After", "7",

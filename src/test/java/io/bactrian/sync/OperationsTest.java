@@ -177,6 +177,22 @@ class OperationsTest {
         assertThrows(SQLException.class, () -> sql.run("select sync.pause('stripe', 'sideways')"));
     }
 
+    @Test
+    void a_name_that_nothing_is_known_of_is_doubted_and_taken() throws SQLException {
+        sql.run("select sync.pause('stripe')");
+        for (var call : List.of("sync.pause('strpe')", "sync.reconcile('strip', 'customers')")) {
+            try (var statement = sql.connection().createStatement()) {
+                statement.execute("select " + call);
+                assertTrue(statement.getWarnings().getMessage().contains("is the name right?"), call);
+            }
+        }
+        sql.run("delete from sync.run where system = 'strip'");
+        try (var statement = sql.connection().createStatement()) {
+            statement.execute("select sync.pause('stripe')");
+            assertNull(statement.getWarnings());
+        }
+    }
+
     // Failures of the whole system.
 
     @Test
@@ -386,6 +402,24 @@ class OperationsTest {
         assertEquals("what came in was applied again: created", sql.text("select sync.retry('stripe', 'customers', 'ext_g')"));
         assertEquals(0, sql.number("select count(*) from sync.failure"));
         assertEquals("there is no failure of that record", sql.text("select sync.retry('stripe', 'customers', 'ext_g')"));
+    }
+
+    @Test
+    void an_address_that_a_trigger_quotes_is_not_kept() throws SQLException {
+        sql.run("""
+                create function no_grace() returns trigger language plpgsql as $$
+                begin
+                  raise exception 'customer <%> is on the list of those who do not pay', new.email;
+                end $$""");
+        sql.run("create trigger no_grace before insert on customers for each row execute function no_grace()");
+        try {
+            assertEquals("failed", scene.created("ext_g", START, "{name:'Grace', email:'grace@example.com'}"));
+        } finally {
+            sql.run("drop function no_grace cascade");
+        }
+        var told = sql.texts("select reason from sync.failure union all select what from sync.activity where record_id = 'ext_g'");
+        assertTrue(told.toString().contains("customer <…> is on the list"), told::toString);
+        assertFalse(told.toString().contains("grace@"), told::toString);
     }
 
     @Test

@@ -167,6 +167,17 @@ class ReconcileTest {
     }
 
     @Test
+    void what_a_worker_could_not_mend_is_counted_as_failed() throws SQLException {
+        scene.insert("{name:'Ada'}");
+        var refused = scene.insert("{name:'Bob'}");
+        var run = begin("heal");
+        list(run, NOW);
+        sql.run("select sync.record_failure('stripe', 'customers', ?, 'out', 'permanent', 'email_invalid', 'no', null, null)", refused);
+        finish(run);
+        assertEquals("{\"failed\": 1, \"mended\": 1, \"only_hub\": 2}", sql.text("select counts::text from sync.run where id = ?", run));
+    }
+
+    @Test
     void link_links_what_belongs_together_and_leaves_the_rest() throws SQLException {
         var same = scene.insert("{name:'Ed'}");
         scene.insert("{name:'only here'}");
