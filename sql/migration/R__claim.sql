@@ -18,7 +18,7 @@ $$;
 --         waiting   it refers to a record that the system does not have yet: asked for again when it does, see sync.failure
 --         find      a create whose outcome nobody knows, and which cannot be repeated, because its idempotency key is forgotten
 --                   by now, or its request refused: look for the object among those made since in_flight_at. Settle with
---                   it if it is there; else send record, or settle without anything when record is null
+--                   it if it is there; else send record, which is the row as it is now, or settle without anything when record is null
 --         create    send record            (base is null)
 --         update    send what differs between record and base, both whole records
 --         delete    delete external_id
@@ -70,19 +70,23 @@ begin
     l.look_at := coalesce(l.look_at, (l.in_flight ->> 'edited_at')::timestamptz);
     l.in_flight_op := null;
   end if;
-  if l.in_flight_at < v_now - interval '23 hours' and sync.makes_part(l) then
+  if sync.makes_part(l) and (l.in_flight_at < v_now - interval '23 hours' or sync.names_what_is_gone(l)) then
     l := sync.look_for_part(l);
   end if;
   if sync.seeks_part(l) and sync.is_paused_in(p_system) then
-    perform sync.park(p_system, p_entity, p_record_id);
+    l.parked_at := coalesce(l.parked_at, clock_timestamp());
+    perform sync.save(l);
     action := 'parked';
     return next;
     return;
   end if;
   v_record := sync.read(p_entity, p_record_id); -- not before the link is ours: who held it may have changed the record
   record := v_record;
-  if l.in_flight_op is null and p_fields::text like '%/*%' then
+  if l.in_flight_op is null and p_fields::text like '%/*%' and not sync.seeks_part(l) then
     perform sync.let_go_of_parts(l, v_record);
+    if sync.has_unknown_part(l) then
+      l.look_at := coalesce(l.look_at, 'epoch');
+    end if;
   end if;
   if l.deleted_at is not null then
     if v_record is null then
@@ -102,7 +106,8 @@ begin
   elsif l.in_flight_op = 'create' then
     -- A create whose outcome nobody knows: the very same request again, whatever the record is now, so that the
     -- idempotency key finds the object that may exist already. What changed since goes out after it.
-    action := case when l.find_first or l.in_flight_at < v_now - interval '23 hours' then 'find' else 'create' end; -- Stripe keeps keys for 24
+    action := case when l.find_first or l.in_flight_at < v_now - interval '23 hours' or sync.names_what_is_gone(l)
+                   then 'find' else 'create' end; -- Stripe keeps keys for 24
     if action = 'create' then
       record := l.in_flight;
     end if;
@@ -115,6 +120,7 @@ begin
     action := 'fetch'; -- even if the record is gone: what was edited there is kept
   elsif v_record is null then
     action := 'delete';
+    perform sync.release(l); -- whoever waits for a part that has moved does not any more
   else
     v_fields := sync.fields(p_fields, v_record, l.hub_base, l.in_flight);
     v_base := sync.pick(l.hub_base, sync.moved(l.hub_base, v_record, v_fields));
@@ -130,8 +136,8 @@ begin
       v_moved := sync.one_call(p_fields, v_moved, case l.in_flight_op when 'update' then array(select jsonb_object_keys(l.in_flight)) else v_moved end);
       v_base := sync.pick(v_base, v_moved);
     end if;
-    if sync.makes_part(l) then
-      v_repeat := l.in_flight; -- a part that may have been made: the very same request again, as for a record
+    if sync.makes_part(l) or sync.deletes_part(l) then
+      v_repeat := l.in_flight; -- a part that may have been made, or deleted: the very same request again, as for a record
       v_base := sync.pick(l.in_flight_base, v_moved);
     end if;
     record := v_record || coalesce(v_repeat, sync.pick(v_record, v_moved)); -- a part that is gone is null
@@ -162,7 +168,7 @@ begin
   if action in ('create', 'find', 'update') then
     v_sent := coalesce(v_moved, p_fields);
     select x.p_record, x.p_missing into record, v_missing from sync.external(p_system, p_entity, record, v_sent) x;
-    select x.p_record into base from sync.external(p_system, p_entity, base, v_sent) x;
+    select x.p_record into base from sync.external(p_system, p_entity, base, v_sent, true) x;
   end if;
   if action = 'create' and l.in_flight_op is null and exists (
        select from sync.event e where e.system = p_system and e.waits_for is not null and e.entity = p_entity
@@ -173,7 +179,7 @@ begin
     return next;
     return;
   end if;
-  if v_missing is not null and (l.in_flight_op is null or v_in_flight is distinct from l.in_flight) then
+  if v_missing is not null and (l.in_flight_op is null or action = 'find' or v_in_flight is distinct from l.in_flight) then
     update sync.link t set waits_for = v_missing where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id;
     perform sync.record_failure(p_system, p_entity, p_record_id, 'out', 'transient', 'reference',
       case when split_part(v_missing, '/', 1) = p_entity
@@ -265,6 +271,25 @@ begin
        and sync.external_ref(l.system, split_part(f.key, '/', 1), substr(f.key, strpos(f.key, '/') + 1)) is null);
 end $$;
 
+-- Whether a write of unknown outcome may have deleted a part.
+create or replace function sync.deletes_part(l sync.link) returns boolean language sql immutable as $$
+  select l.in_flight_op = 'update' and exists (select from jsonb_each(l.in_flight) f where f.key like '%/%' and f.value = 'null');
+$$;
+
+-- Whether a write of unknown outcome refers to a record whose object is gone since: it cannot be repeated as it was.
+create or replace function sync.names_what_is_gone(l sync.link) returns boolean language plpgsql as $$
+begin
+  return (select x.p_missing is not null from sync.external(l.system, l.entity, l.in_flight, array(select jsonb_object_keys(l.in_flight))) x);
+end $$;
+
+-- Whether a part has an object that an event told of without saying what it is like.
+create or replace function sync.has_unknown_part(l sync.link) returns boolean language sql stable as $$
+  select l.external_id is not null and l.deleted_at is null and exists (
+    select from sync.link p join sync.entity e on e.name = p.entity and e.part_of = l.entity
+     where p.system = l.system and p.whole = l.record_id and p.external_id is not null
+       and coalesce(l.remote_base -> (p.entity || '/' || p.record_id), 'null') = 'null');
+$$;
+
 -- Gives up a write that may have made a part and that cannot be repeated, because its idempotency key is of no use any more: the
 -- whole is read, and shows whether the part is there. What it says counts as older than any edit here, the deletion of the part's row
 -- among them: for that what was sent counts as agreed on until then.
@@ -304,7 +329,8 @@ end $$;
 -- p_remote: the object's state there in canonical form; null when it is gone (deleted by us, or by somebody else);
 -- p_at: the other system's clock at that state; p_stale: the state is that of an earlier answer (a replayed one).
 -- p_details: what else the timeline is to tell of the call.
--- Returns settled; gone; look: an update met no object, so that it is read before anything is believed; failed: the
+-- Returns settled; gone; look: an update met no object, so that it is read before anything is believed; missed: what was found is an
+-- object that the record's id had in an earlier life; failed: the
 -- answer does not fit the hub (kept in sync.failure); waiting: it names an object that the hub does not have yet, and the call
 -- is repeated (sync.fail); lost: the lease was lost meanwhile, nothing is changed, and the record is looked at again.
 create or replace function sync.settle(
@@ -323,6 +349,7 @@ declare
   v_taken     text;
   v_found     boolean;
   v_in_flight jsonb;
+  v_gone      jsonb;
   v_fields    text[] := p_fields;
 begin
   if p_external_id is not null then
@@ -370,12 +397,25 @@ begin
       perform sync.poke(p_entity, p_record_id, p_system);
     end if;
     return 'gone';
+  elsif v_op = 'create' and p_stale and exists (
+        select from sync.tombstone t where t.system = p_system and t.entity = p_entity and t.external_id = p_external_id and t.record_id = p_record_id) then
+    -- The newest that was found is one that this id had before.
+    l.in_flight_op := null;
+    l.in_flight := null;
+    v_outcome := 'missed';
   elsif p_remote is null and v_op = 'update' then
+    -- A part that was to be gone is gone, by whomever.
+    select coalesce(jsonb_object_agg(f.key, f.value), '{}') into v_gone from jsonb_each(l.in_flight) f where f.key like '%/%' and f.value = 'null';
+    l.hub_base := l.hub_base || v_gone;
+    l.remote_base := l.remote_base || v_gone;
     l.look_at := coalesce(l.look_at, p_at, clock_timestamp());
     l.unechoed := nullif(l.unechoed - l.revision::text, '{}');
     l.revision := l.revision + 1;
     l.in_flight_op := null;
     l.in_flight := null;
+    if sync.is_paused_in(p_system) then
+      l.parked_at := clock_timestamp(); -- it is read when inbound is resumed
+    end if;
     v_outcome := 'look';
   elsif p_remote is null or exists (select from sync.tombstone t where t.system = p_system and t.entity = p_entity
                                        and t.external_id = coalesce(p_external_id, l.external_id)) then
@@ -419,7 +459,7 @@ begin
 
   if v_state is not null then
     begin
-      v_merged := sync.merge(l, v_state, case v_op when 'fetch' then (l.in_flight ->> 'edited_at')::timestamptz else p_at end,
+      v_merged := sync.merge(case v_op when 'fetch' then sync.with_parts_as_made(l, v_state) else l end, v_state, case v_op when 'fetch' then (l.in_flight ->> 'edited_at')::timestamptz else p_at end,
                              p_fields, p_policy);
       l := v_merged.l;
       v_taken := v_merged.outcome;
@@ -448,6 +488,7 @@ begin
                                                      else '' end
                 when 'gone' then ': it is gone there'
                 when 'look' then ': it is not there; it is read again before that is believed'
+                when 'missed' then ': it was never made, and is made now'
                 else ': done, but the answer does not fit the hub: see sync.failure' end,
     coalesce(p_details, '{}') || jsonb_build_object('external_id', l.external_id, 'ms', (extract(epoch from clock_timestamp() - l.claimed_at) * 1000)::bigint));
   l.lease_token := null;
@@ -456,7 +497,7 @@ begin
   v_record := sync.read(p_entity, p_record_id);
   if l.touched
      or l.deleted_at is not null and v_record is not null
-     or l.deleted_at is null and v_outcome <> 'failed' -- a person's turn, or the next change's
+     or l.deleted_at is null and l.parked_at is null and v_outcome <> 'failed' -- a person's turn, or the next change's
         and (l.look_at is not null or v_record is null or sync.moved(l.hub_base, v_record, sync.fields(v_fields, l.hub_base, v_record)) <> '{}') then
     perform sync.poke(p_entity, p_record_id, p_system);
   end if;
@@ -480,6 +521,21 @@ begin
     v_made := v_made || jsonb_build_object(v.attname, v_value);
   end loop;
   return v_made;
+end $$;
+
+-- The same for parts that were looked for, and found: a link to merge with.
+create or replace function sync.with_parts_as_made(l sync.link, p_remote jsonb) returns sync.link language plpgsql immutable as $$
+declare
+  f record;
+begin
+  for f in select h.key, h.value from jsonb_each(l.hub_base) h
+            where h.key like '%/%' and h.value <> 'null' and coalesce(l.remote_base -> h.key, 'null') = 'null'
+              and coalesce(p_remote -> h.key, 'null') not in ('null', h.value)
+  loop
+    l.remote_base := coalesce(l.remote_base, '{}') || jsonb_build_object(f.key, f.value);
+    l.hub_base := l.hub_base || jsonb_build_object(f.key, '{}'::jsonb); -- as if edited here, too
+  end loop;
+  return l;
 end $$;
 
 -- A call that was claimed, in words: what was sent, not what it says.
@@ -579,7 +635,7 @@ begin
   if v_outcome <> 'parked' then
     perform sync.record_failure(p_system, p_entity, p_record_id, 'out', p_class, p_code, p_reason, p_request_id, p_retry_after);
   end if;
-  if l.touched or v_look and l.parked_at is null then
+  if l.touched or v_look and l.parked_at is null or v_outcome = 'refused' and l.in_flight_at = 'epoch' then
     perform sync.poke(p_entity, p_record_id, p_system);
   end if;
   return v_outcome;

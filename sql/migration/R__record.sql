@@ -340,7 +340,7 @@ begin
 end $$;
 
 -- The row that is a part of a record here for an object that is a part of it there: the one it is linked to; else the one that it
--- points to, if that is no other object's and belongs to the record; else a new one.
+-- points to, if that is no other object's and belongs to the record, or did; else a new one.
 create or replace function sync.part_id(
   p_system text, p sync.entity, p_record_id text, p_external_id text, p_hub_id text, p_known jsonb, p_make boolean) returns text language plpgsql as $$
 declare
@@ -362,13 +362,11 @@ begin
        into v_own using v_id, p_record_id;
     v_own := v_own or p_known ? (p.name || '/' || v_id);
   end if;
-  if v_own then
-    null;
-  else
+  if v_own is not true then
     v_id := sync.new_id(p.name);
   end if;
   insert into sync.link (system, entity, record_id, external_id, whole) values (p_system, p.name, v_id, p_external_id, p_record_id)
-  on conflict (record_id, entity, system) do update set external_id = excluded.external_id, whole = excluded.whole, deleted_at = null;
+  on conflict (record_id, entity, system) do update set external_id = excluded.external_id, whole = excluded.whole;
   return v_id;
 end $$;
 
@@ -398,7 +396,7 @@ begin
   end loop;
 end $$;
 
--- Parts that a record was about to have, and neither has here nor there: they may be made elsewhere.
+-- Parts that a record was about to have there, and has not here any more: they may be made elsewhere.
 create or replace function sync.let_go_of_parts(l sync.link, p_record jsonb) returns void language plpgsql as $$
 begin
   delete from sync.link p using sync.entity e
@@ -410,9 +408,10 @@ begin
 end $$;
 
 -- The opposite, for what is sent: a record in the other system's ids; a part among the fields p_sent also gets its own there, as
--- external_id. p_missing: a record that those fields name and that has no object yet, entity/id.
+-- external_id. p_missing: a record that those fields name and that has no object yet, entity/id. p_base: it is what was agreed on,
+-- and may name objects that are gone since.
 create or replace function sync.external(
-  p_system text, p_entity text, inout p_record jsonb, p_sent text[], out p_missing text) language plpgsql as $$
+  p_system text, p_entity text, inout p_record jsonb, p_sent text[], out p_missing text, p_base boolean default false) language plpgsql as $$
 declare
   e       sync.entity;
   p       sync.entity;
@@ -427,7 +426,7 @@ begin
     return;
   end if;
   for v in select r.key, r.value from jsonb_each_text(e.refs) r where p_record ->> r.key is not null loop
-    v_id := sync.external_ref(p_system, v.value, p_record ->> v.key);
+    v_id := sync.external_ref(p_system, v.value, p_record ->> v.key, p_base);
     p_missing := coalesce(p_missing, case when v_id is null and v.key = any (p_sent) then v.value || '/' || (p_record ->> v.key) end);
     p_record := p_record || jsonb_build_object(v.key, v_id);
   end loop;
@@ -445,7 +444,7 @@ begin
     end if;
     v_part := p_record -> v_name || jsonb_build_object('external_id', v_id);
     for v in select r.key, r.value from jsonb_each_text(p.refs) r where v_part ->> r.key is not null loop
-      v_id := sync.external_ref(p_system, v.value, v_part ->> v.key);
+      v_id := sync.external_ref(p_system, v.value, v_part ->> v.key, p_base);
       p_missing := coalesce(p_missing, case when v_id is null then v.value || '/' || (v_part ->> v.key) end);
       v_part := v_part || jsonb_build_object(v.key, v_id);
     end loop;
@@ -453,9 +452,10 @@ begin
   end loop;
 end $$;
 
-create or replace function sync.external_ref(p_system text, p_entity text, p_record_id text) returns text language sql stable as $$
+create or replace function sync.external_ref(p_system text, p_entity text, p_record_id text, p_gone_too boolean default false)
+returns text language sql stable as $$
   select l.external_id from sync.link l
-   where l.system = p_system and l.entity = p_entity and l.record_id = p_record_id and l.deleted_at is null;
+   where l.system = p_system and l.entity = p_entity and l.record_id = p_record_id and (p_gone_too or l.deleted_at is null);
 $$;
 
 -- One external object at a time: two events about one that is not linked yet must not make two records.

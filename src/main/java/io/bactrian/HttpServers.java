@@ -8,6 +8,8 @@ import org.apache.camel.CamelContext;
 import org.apache.camel.component.platform.http.vertx.VertxPlatformHttpRouter;
 import org.apache.camel.component.platform.http.vertx.VertxPlatformHttpServer;
 import org.apache.camel.component.platform.http.vertx.VertxPlatformHttpServerConfiguration;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The two HTTP servers: the public one, which routes attach to, and the one for health and metrics. Camel opens them; this makes it fail when
@@ -18,6 +20,10 @@ import org.apache.camel.component.platform.http.vertx.VertxPlatformHttpServerCon
  * @param slowClients ends connections of both
  */
 record HttpServers(String publicUrl, String managementUrl, int publicPort, SlowClients slowClients) {
+
+    private static final Logger LOG = LoggerFactory.getLogger(HttpServers.class);
+    private static final int BAD_REQUEST = 400;
+    private static final int TOO_LARGE = 413;
 
     /**
      * Finds the ports that the settings ask for, and tells Camel. To be called before Camel is configured.
@@ -51,7 +57,12 @@ record HttpServers(String publicUrl, String managementUrl, int publicPort, SlowC
             if (((HttpServerImpl) server.getServer()).isClosed()) {
                 throw taken(server.getPort() == publicPort ? "http" : "management", server.getHost(), server.getPort());
             }
-            router(camel, server.getPort()).route().order(Integer.MIN_VALUE).handler(slowClients::note);
+            var router = router(camel, server.getPort());
+            router.route().order(Integer.MIN_VALUE).handler(slowClients::note);
+            // Or Vert.x logs a stack trace for each, and anybody could fill the log.
+            for (int status : new int[] {BAD_REQUEST, TOO_LARGE}) {
+                router.errorHandler(status, request -> LOG.debug("refused with {}", status, request.failure()));
+            }
         }
         readiness.guard(router(camel, publicPort));
     }

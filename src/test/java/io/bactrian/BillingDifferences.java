@@ -15,6 +15,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import javax.sql.DataSource;
@@ -49,6 +50,7 @@ public final class BillingDifferences {
     private final StripeSimulator stripe;
     private final List<String> differences = new ArrayList<>();
     private final Map<String, String> productNames = new HashMap<>();
+    private final Set<String> gone = new HashSet<>();
 
     private BillingDifferences(StripeSimulator stripe) {
         this.stripe = stripe;
@@ -64,7 +66,7 @@ public final class BillingDifferences {
     }
 
     private void compare(Sql sql) throws SQLException {
-        var gone = new HashSet<>(sql.texts("select external_id from sync.tombstone where system = 'stripe'"));
+        gone.addAll(sql.texts("select external_id from sync.tombstone where system = 'stripe'"));
         var products = new TreeMap<String, ObjectNode>();
         for (var product : stripe.dashboard().products()) {
             productNames.put(product.get("id").asText(), product.get("name").asText());
@@ -124,13 +126,16 @@ public final class BillingDifferences {
         }
     }
 
-    /** What a row without a value does not tell; and in Stripe the price of a product is not below zero, so a credit is for none. */
+    /**
+     * What a row without a value does not tell; a product that was deleted here; and in Stripe the price of a product is not below zero, so a
+     * credit is for none.
+     */
     private boolean isLeftToStripe(String name, JsonNode here, JsonNode there, ObjectNode object) {
         return switch (name) {
             case "due_date" -> here.isNull();
             case "customer" -> here.isNull() && stripe.dashboard().customer(there.asText()).path("deleted").asBoolean();
             case "description" -> here.isNull() && there.asText().equals(productNames.get(object.path("product").asText()));
-            case "product" -> there.isNull() && object.path("unit_amount").asLong() < 0;
+            case "product" -> here.isNull() && gone.contains(there.asText()) || there.isNull() && object.path("unit_amount").asLong() < 0;
             default -> false;
         };
     }

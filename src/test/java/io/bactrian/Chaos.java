@@ -40,7 +40,7 @@ final class Chaos implements Scenario {
         billing.populate();
         sides.startApplication();
         sides.awaitReady();
-        sides.awaitFirstPoll();
+        sides.awaitFirstContact();
         editors.edit(Integer.MAX_VALUE);
         billing.edit(Integer.MAX_VALUE, Integer.MAX_VALUE);
         try (var weather = new Weather(sides, random.nextLong())) {
@@ -79,7 +79,8 @@ final class Chaos implements Scenario {
                 sides.application().endsWithin(Duration.ofMillis(random.nextInt(4000)));
             } else {
                 startsGivenUp += sides.startApplicationUntilReady();
-                assertGoesOn(Duration.ofMillis(random.nextInt(3000)), sides);
+                // Most die young; some long enough to have all their partitions, and to write.
+                assertGoesOn(Duration.ofMillis(random.nextInt(random.nextInt(4) == 0 ? 20_000 : 3000)), sides);
             }
             sides.kill();
         }

@@ -25,7 +25,7 @@ final class Downtime implements Scenario {
         editors.populate(random);
         sides.startApplication();
         sides.awaitReady();
-        sides.awaitFirstPoll();
+        sides.awaitFirstContact();
         sides.awaitEqual();
         sides.kill();
         sides.webhooks(false);

@@ -22,7 +22,7 @@ final class LifeCycles implements Scenario {
         var random = new Random(seed);
         sides.startApplication();
         sides.awaitReady();
-        sides.awaitFirstPoll();
+        sides.awaitFirstContact();
         try (var editors = new BillingEditors(sides, seed, EDITORS, PAUSE)) {
             editors.populate();
             sides.awaitEqual();

@@ -41,7 +41,7 @@ final class Outage implements Scenario {
         var stripe = sides.stripe();
         sides.startApplication();
         sides.awaitReady();
-        sides.awaitFirstPoll();
+        sides.awaitFirstContact();
         report.step("making %,d customers".formatted(CUSTOMERS));
         sides.column("insert into customers (name) select 'customer ' || n from generate_series(1, " + CUSTOMERS + ") n returning id");
         await().atMost(PATIENCE).pollInterval(Duration.ofSeconds(1)).until(() -> sides.count("sync.link where external_id is not null"), linked -> linked == 2 * CUSTOMERS);

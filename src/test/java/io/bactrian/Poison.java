@@ -29,7 +29,7 @@ final class Poison implements Scenario {
     public void run(TwoSides sides, Duration duration, long seed, Report report) throws Exception {
         sides.startApplication();
         sides.awaitReady();
-        sides.awaitFirstPoll();
+        sides.awaitFirstContact();
         try (var connection = sides.connect()) {
             report.step("%,d customers, without a poisoned one".formatted(COMPARED));
             insert(connection, "warm-up", COMPARED / 4, -1);

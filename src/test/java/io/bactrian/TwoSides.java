@@ -180,9 +180,16 @@ final class TwoSides implements AutoCloseable {
         return givenUp;
     }
 
-    /** Waits until the application begins to read Stripe's events: what happened before, and whose webhook is lost, it does not find. */
-    void awaitFirstPoll() {
+    /**
+     * Waits until the application has begun to read Stripe's events (what happened before, and whose webhook is lost, it does not find) and
+     * knows what was there already: nothing is sent before.
+     */
+    void awaitFirstContact() {
         await().atMost(PATIENCE).until(() -> count("sync.job where position is not null") > 0);
+        await().atMost(PATIENCE).until(() -> count("sync.entity e where e.part_of is null"
+                + " and not exists (select from sync.run r where r.entity = e.name and r.state = 'done')"
+                + " and not exists (select from sync.link l where l.entity = e.name and l.external_id is not null)") == 0
+                && count("sync.system where out_paused_at is not null") == 0);
     }
 
     /** Kills the application, as kill -9 does. */

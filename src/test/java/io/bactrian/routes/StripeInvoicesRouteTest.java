@@ -22,6 +22,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Invoices with their items between Postgres and Stripe. */
 class StripeInvoicesRouteTest {
@@ -154,10 +155,26 @@ class StripeInvoicesRouteTest {
         setStatus(id, before);
         scene.awaitEqual();
         scene.run("delete from products where id = " + product, "update invoices set status = '" + with + "' where id = " + id);
-        scene.awaitNothing();
+        scene.awaitEqual();
         assertEquals(with, invoice(id).get("status").asText());
         assertEquals(keeps, line(invoice(id), "a saddle").at("/pricing/price_details/product").isTextual());
-        assertEquals(List.of(), scene.texts("select reason from sync.failure"));
+    }
+
+    @Test
+    void a_product_that_is_gone_there_before_its_line_is_sent_leaves_the_line() throws Exception {
+        var product = scene.text("insert into products (name, unit_amount, currency) values ('Saddle', 100, 'EUR') returning id");
+        scene.linked("products", product);
+        var id = draft();
+        scene.run("insert into invoice_items (invoice_id, product_id, description, quantity, unit_amount) values (" + id + ", " + product + ", 'a saddle', 1, 100)");
+        scene.linked("invoices", id);
+        scene.awaitEqual();
+        try (var other = scene.transaction()) {
+            other.run("select from sync.link where entity = 'invoices' and record_id = '" + id + "' for update"); // its worker waits
+            scene.run("delete from products where id = " + product);
+            scene.awaitText("true", "select deleted_at is not null from sync.link where entity = 'products' and record_id = '" + product + "'");
+        }
+        eventually().until(() -> !line(invoice(id), "a saddle").at("/pricing/price_details/product").isTextual());
+        scene.awaitEqual();
     }
 
     @Test
@@ -400,6 +417,64 @@ class StripeInvoicesRouteTest {
         scene.awaitEqual();
     }
 
+    /** Deleted and taken back, while nobody knows that it is gone there: our own deletion must not come back. */
+    @ParameterizedTest
+    @ValueSource(ints = {2, 7})
+    void a_line_that_comes_back_while_its_deletion_is_of_unknown_outcome_is_made_anew(int quantity) throws Exception {
+        var id = synced("'one', 2, 100", "'two', 1, 50");
+        var item = scene.text("select id from invoice_items where description = 'one' and invoice_id = " + id);
+        scene.stripe().faults().only("DELETE", null).next(Fault.HANG_AFTER_COMMIT, 1).probability(Fault.WEBHOOK_LOST, 1);
+        scene.run("delete from invoice_items where id = " + item);
+        eventually().until(() -> lines(invoice(id)).size() == 1);
+        scene.run("insert into invoice_items (id, invoice_id, description, quantity, unit_amount) values (" + item + ", " + id + ", 'one', " + quantity + ", 100)");
+        eventually().until(() -> lines(invoice(id)).size() == 2);
+        scene.awaitEqual();
+        assertEquals(Integer.toString(quantity), scene.text("select quantity from invoice_items where id = " + item));
+    }
+
+    @Test
+    void a_line_that_moves_while_it_is_looked_for_is_not_made_in_both_invoices() throws Exception {
+        var id = synced("'one', 2, 100");
+        var other = synced("'other', 1, 1");
+        nobodyKnowsOf("insert into invoice_items (invoice_id, description, unit_amount) values (" + id + ", 'moves', 5)", () -> lines(invoice(id)).size() == 2);
+        scene.run("update invoice_items set invoice_id = " + other + " where description = 'moves' and invoice_id = " + id);
+        scene.run("select sync.resume('stripe', 'out')");
+        eventually().until(() -> descriptions(invoice(other)).equals(Set.of("other", "moves")));
+        scene.awaitEqual();
+        assertEquals(Set.of("one"), descriptions(invoice(id)));
+        assertEquals("1 2", scene.text("select count(*) filter (where invoice_id = " + id + ") || ' ' || count(*) filter (where invoice_id = " + other + ")"
+                + " from invoice_items"));
+    }
+
+    @Test
+    void a_line_that_is_found_does_not_bring_stripes_spelling() throws Exception {
+        var id = synced("'one', 2, 100");
+        nobodyKnowsOf("insert into invoice_items (invoice_id, description, unit_amount) values (" + id + ", repeat('x', 800), 5)",
+                () -> lines(invoice(id)).size() == 2);
+        scene.run("select sync.resume('stripe', 'out')");
+        scene.awaitText("0", "select count(*) from sync.link where entity = 'invoices' and (in_flight_op is not null or look_at is not null)");
+        scene.awaitNothing();
+        assertEquals("0", scene.text("select count(*) from sync.failure"));
+        assertEquals("800", scene.text("select max(length(description)) from invoice_items where invoice_id = " + id));
+        assertEquals(2, lines(invoice(id)).size());
+    }
+
+    @Test
+    void a_line_whose_product_is_deleted_before_its_create_is_repeated_is_not_made_twice() throws Exception {
+        var id = synced("'one', 2, 100");
+        var product = scene.text("insert into products (name) values ('Saddle') returning id");
+        scene.linked("products", product);
+        scene.awaitNothing();
+        scene.stripe().faults().only("POST", "/v1/invoiceitems").next(Fault.HANG_AFTER_COMMIT, 1).probability(Fault.WEBHOOK_LOST, 1);
+        scene.run("insert into invoice_items (invoice_id, product_id, description, unit_amount) values (" + id + ", " + product + ", 'two', 5)");
+        eventually().until(() -> lines(invoice(id)).size() == 2);
+        scene.run("delete from products where id = " + product); // within the time-out
+        scene.awaitText("true", "select deleted_at is not null from sync.link where entity = 'products' and record_id = '" + product + "'");
+        scene.awaitText("0", "select count(*) from sync.link where entity = 'invoices' and in_flight_op is not null");
+        scene.awaitEqual();
+        assertEquals(2, lines(invoice(id)).size());
+    }
+
     /** Nobody hears of what a statement makes in Stripe; then the key is forgotten. Stripe is paused. */
     private static void nobodyKnowsOf(String statement, Callable<Boolean> isMade) throws SQLException {
         scene.stripe().faults().only("POST", null).next(Fault.HANG_AFTER_COMMIT, 1).probability(Fault.WEBHOOK_LOST, 1);
@@ -417,6 +492,21 @@ class StripeInvoicesRouteTest {
         var id = synced("'one', 2, 100");
         scene.dashboard().deleteInvoice(scene.linked("invoices", id));
         scene.awaitText("0", "select count(*) from invoices where id = " + id);
+        scene.awaitEqual();
+    }
+
+    @Test
+    void a_line_that_was_not_sent_when_its_invoice_was_deleted_there_is_told_as_a_conflict() throws Exception {
+        var id = synced("'one', 2, 100");
+        scene.run("select sync.pause('stripe', 'out', 'for a test')");
+        try {
+            scene.run("insert into invoice_items (invoice_id, description, unit_amount) values (" + id + ", 'not sent', 5)");
+            scene.dashboard().deleteInvoice(scene.linked("invoices", id));
+            scene.awaitText("0", "select count(*) from invoices where id = " + id);
+            scene.awaitText("not sent", "select local ->> 'description' from sync.conflict where entity = 'invoices' and record_id = '" + id + "'");
+        } finally {
+            scene.run("select sync.resume('stripe')");
+        }
         scene.awaitEqual();
     }
 

@@ -357,6 +357,12 @@ class ReconcileTest {
     }
 
     @Test
+    void a_schedule_does_not_come_before_the_first_contact() throws SQLException {
+        assertEquals("remote", take("1 day", "link"));
+        assertEquals("first contact", sql.text("select because from sync.run order by id limit 1"));
+    }
+
+    @Test
     void of_two_first_contacts_that_end_at_once_the_later_one_lets_the_system_go_on() throws Exception {
         sql.run("select sync.first_contact('stripe', entity, 'link') from unnest(array['customers', 'products']) entity");
         var end = "select sync.end_run(r, 'done') from sync.run r where entity = ?";
