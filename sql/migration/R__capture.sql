@@ -135,8 +135,6 @@ begin
       or e.name = p_table and not exists (select from pg_class c where c.oid = e.relation);
   if not found then
     raise exception 'sync.untrack: % is not tracked', p_table using hint = 'select name from sync.entity shows what is.';
-  elsif sync.tracked(v_entity.name) and sync.tracked(v_entity.part_of) then
-    raise exception 'sync.untrack: the rows of % are parts of %', p_table, v_entity.part_of using hint = format('select sync.untrack(%L) first.', v_entity.part_of);
   end if;
   if exists (select from pg_class c where c.oid = v_entity.relation) then
     execute format('drop trigger if exists sync_capture_insert on %s', v_entity.relation);

@@ -70,11 +70,13 @@ begin
     l.look_at := coalesce(l.look_at, (l.in_flight ->> 'edited_at')::timestamptz);
     l.in_flight_op := null;
   end if;
-  if sync.makes_part(l) and (l.in_flight_at < v_now - interval '23 hours' or sync.names_what_is_gone(l)) then
+  if sync.makes_part(l) and (l.in_flight_at < v_now - interval '23 hours' or sync.names_what_is_gone(l, p_fields)) then
     l := sync.look_for_part(l);
   end if;
   if sync.seeks_part(l) and sync.is_paused_in(p_system) then
     l.parked_at := coalesce(l.parked_at, clock_timestamp());
+    l.lease_token := null;
+    l.lease_until := null;
     perform sync.save(l);
     action := 'parked';
     return next;
@@ -106,7 +108,7 @@ begin
   elsif l.in_flight_op = 'create' then
     -- A create whose outcome nobody knows: the very same request again, whatever the record is now, so that the
     -- idempotency key finds the object that may exist already. What changed since goes out after it.
-    action := case when l.find_first or l.in_flight_at < v_now - interval '23 hours' or sync.names_what_is_gone(l)
+    action := case when l.find_first or l.in_flight_at < v_now - interval '23 hours' or sync.names_what_is_gone(l, p_fields)
                    then 'find' else 'create' end; -- Stripe keeps keys for 24
     if action = 'create' then
       record := l.in_flight;
@@ -204,6 +206,7 @@ begin
   if action = 'fetch' then
     l.look_at := null; -- an event that comes while we read asks for another look
   elsif action = 'find' then
+    l.find_first := true; -- what is found is as it is now, and not as it was made
     l.revision := l.revision + 1;
   elsif (l.in_flight_op, l.in_flight) is distinct from (action, v_in_flight) then
     -- Another request than the one whose outcome is unknown needs another key: that one's answer may be stored.
@@ -277,17 +280,20 @@ create or replace function sync.deletes_part(l sync.link) returns boolean langua
 $$;
 
 -- Whether a write of unknown outcome refers to a record whose object is gone since: it cannot be repeated as it was.
-create or replace function sync.names_what_is_gone(l sync.link) returns boolean language plpgsql as $$
+create or replace function sync.names_what_is_gone(l sync.link, p_fields text[]) returns boolean language plpgsql as $$
 begin
-  return (select x.p_missing is not null from sync.external(l.system, l.entity, l.in_flight, array(select jsonb_object_keys(l.in_flight))) x);
+  return (select x.p_missing is not null
+            from sync.external(l.system, l.entity, l.in_flight,
+                               array(select f from jsonb_object_keys(l.in_flight) f where f = any (p_fields) or f like '%/%')) x);
 end $$;
 
--- Whether a part has an object that an event told of without saying what it is like.
+-- Whether a part has an object that an event told of without saying what it is like. One that does not fit waits for a person.
 create or replace function sync.has_unknown_part(l sync.link) returns boolean language sql stable as $$
   select l.external_id is not null and l.deleted_at is null and exists (
     select from sync.link p join sync.entity e on e.name = p.entity and e.part_of = l.entity
      where p.system = l.system and p.whole = l.record_id and p.external_id is not null
-       and coalesce(l.remote_base -> (p.entity || '/' || p.record_id), 'null') = 'null');
+       and coalesce(l.remote_base -> (p.entity || '/' || p.record_id), 'null') = 'null')
+    and not exists (select from sync.failure f where f.system = l.system and f.entity = l.entity and f.record_id = l.record_id and f.direction = 'in');
 $$;
 
 -- Gives up a write that may have made a part and that cannot be repeated, because its idempotency key is of no use any more: the

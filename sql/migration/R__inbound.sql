@@ -120,7 +120,7 @@ begin
   for v in
     select e.system, e.event_id from sync.event e
      where (e.outcome = 'held' or e.waits_for is not null and sync.is_known(e.system, e.waits_for))
-       and sync.tracked(e.entity)
+       and e.entity in (select t.name from sync.entity t join pg_class c on c.oid = t.relation)
        and not exists (select from sync.system s where s.name = e.system and s.in_paused_at is not null)
      order by e.created, e.received_at limit p_limit for update skip locked
   loop

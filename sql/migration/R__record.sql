@@ -432,7 +432,8 @@ begin
   end loop;
   foreach v_name in array p_sent loop
     continue when v_name not like '%/%' or coalesce(p_record -> v_name, 'null') = 'null';
-    select * into strict p from sync.entity t where t.name = split_part(v_name, '/', 1);
+    select * into p from sync.entity t where t.name = split_part(v_name, '/', 1);
+    continue when not found; -- not tracked any more
     v_whole := null;
     select t.external_id, t.whole into v_id, v_whole from sync.link t
      where t.system = p_system and t.entity = p.name and t.record_id = substr(v_name, strpos(v_name, '/') + 1);

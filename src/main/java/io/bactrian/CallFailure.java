@@ -151,7 +151,7 @@ public final class CallFailure {
         exchange.setVariable("class", failureClass);
         exchange.setVariable("code", code);
         var part = exchange.getVariable("part", String.class);
-        exchange.setVariable("reason", part == null ? reason : reason + " (about " + part + ")");
+        exchange.setVariable("reason", part != null && failureClass.equals(StripeApiException.PERMANENT) ? reason + " (about " + part + ")" : reason);
         exchange.setVariable("request_id", requestId);
         exchange.setVariable("retry_after", retryAfter);
     }

@@ -15,7 +15,7 @@ class RandomTwoSidedEditsTest {
                 sides.startApplication();
                 sides.awaitReady();
                 sides.startFaults(seed);
-                editors.edit(300);
+                editors.edit(200);
                 editors.awaitEnd();
                 sides.assertEqualAndQuiet(editors);
             } catch (Throwable e) {

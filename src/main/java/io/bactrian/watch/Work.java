@@ -21,7 +21,7 @@ record Work(String kind, String system, String entity, String front) {
             case "changes" -> "changes wait in sync.outbox," + still + "is Kafka there, does the route capture run, and who has the lease in sync.drain?";
             case "parked" -> "records of " + whose + " wait for their system, which is neither paused nor down," + still + "does the route upkeep run?";
             case "leases" -> "leases of " + whose + " ran out," + still + "does the route upkeep run?";
-            case "events" -> "stored events of " + whose + " wait, though inbound is not paused," + still + "does the route upkeep run?";
+            case "events" -> "stored events of " + whose + " wait, though inbound is not paused," + still + "does the route upkeep-events run?";
             case "retries" -> "failures of " + whose + " are due," + still + "does the route upkeep run?";
             case "messages" -> "messages wait for " + whose + " at " + front + "," + still + "does its consumer run?";
             default -> kind + " of " + whose + " wait," + still + "see sync.status()";

@@ -144,12 +144,13 @@ class StripeInvoicesRouteTest {
 
     /** What is final in Stripe keeps it, and that is no failure: nobody could take the deletion back. */
     @ParameterizedTest
-    @CsvSource({"draft, draft, false", "draft, open, false", "open, open, true"})
-    void a_product_that_is_deleted_leaves_the_lines_of_drafts(String before, String with, boolean keeps) throws Exception {
+    @CsvSource({"draft, draft, 100, false", "draft, open, 100, false", "open, open, 100, true", "open, open, -100, false"})
+    void a_product_that_is_deleted_leaves_the_lines_of_drafts(String before, String with, int amount, boolean keeps) throws Exception {
         var product = scene.text("insert into products (name, unit_amount, currency) values ('Saddle', 100, 'EUR') returning id");
         scene.linked("products", product);
         var id = draft();
-        scene.run("insert into invoice_items (invoice_id, product_id, description, quantity, unit_amount) values (" + id + ", " + product + ", 'a saddle', 1, 100)");
+        scene.run("insert into invoice_items (invoice_id, product_id, description, quantity, unit_amount) values (" + id + ", " + product + ", 'a saddle', 1, " + amount + ")",
+                "insert into invoice_items (invoice_id, description, unit_amount) values (" + id + ", 'a camel', 500)");
         scene.linked("invoices", id);
         scene.awaitEqual();
         setStatus(id, before);
@@ -457,6 +458,29 @@ class StripeInvoicesRouteTest {
         assertEquals("0", scene.text("select count(*) from sync.failure"));
         assertEquals("800", scene.text("select max(length(description)) from invoice_items where invoice_id = " + id));
         assertEquals(2, lines(invoice(id)).size());
+    }
+
+    /** A find, because what the create named is gone: what others edited meanwhile is no part of what we made. */
+    @Test
+    void an_invoice_that_was_edited_while_nobody_knew_of_it_and_whose_customer_is_gone_keeps_the_edit_on_record() throws Exception {
+        var customer = scene.text("insert into customers (name) values ('Ada') returning id");
+        scene.linked("customers", customer);
+        scene.awaitNothing();
+        scene.stripe().faults().only("POST", "/v1/invoices").next(Fault.HANG_AFTER_COMMIT, 1).probability(Fault.WEBHOOK_LOST, 1);
+        var before = scene.dashboard().invoices().size();
+        var id = scene.text("insert into invoices (customer_id, currency, memo) values (" + customer + ", 'EUR', 'ours') returning id");
+        eventually().until(() -> scene.dashboard().invoices().size() > before);
+        scene.dashboard().updateInvoice(made(id), Map.of("description", "theirs"));
+        scene.run("delete from customers where id = " + customer); // within the time-out
+        scene.linked("invoices", id);
+        scene.awaitNothing();
+        assertEquals(scene.text("select memo from invoices where id = " + id), invoice(id).get("description").asText());
+        assertEquals(before + 1, scene.dashboard().invoices().size());
+    }
+
+    /** The object in Stripe that points to a row, whether it is linked or not. */
+    private static String made(String id) {
+        return scene.dashboard().invoices().stream().filter(invoice -> invoice.at("/metadata/hub_id").asText().equals(id)).findFirst().orElseThrow().get("id").asText();
     }
 
     @Test
