@@ -1,6 +1,7 @@
 package io.bactrian;
 
 import io.vertx.core.http.impl.HttpServerImpl;
+import io.vertx.ext.web.RoutingContext;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
@@ -59,12 +60,19 @@ record HttpServers(String publicUrl, String managementUrl, int publicPort, SlowC
             }
             var router = router(camel, server.getPort());
             router.route().order(Integer.MIN_VALUE).handler(slowClients::note);
-            // Or Vert.x logs a stack trace for each, and anybody could fill the log.
-            for (int status : new int[] {BAD_REQUEST, TOO_LARGE}) {
-                router.errorHandler(status, request -> LOG.debug("refused with {}", status, request.failure()));
-            }
+            router.route().order(Integer.MAX_VALUE).failureHandler(HttpServers::refuse);
         }
         readiness.guard(router(camel, publicPort));
+    }
+
+    /** Answers what cannot be read or is too large. Left to itself Vert.x logs each as an error, and anybody could fill the log. */
+    private static void refuse(RoutingContext request) {
+        if (request.statusCode() == BAD_REQUEST || request.statusCode() == TOO_LARGE) {
+            LOG.debug("refused with {}", request.statusCode(), request.failure());
+            request.response().setStatusCode(request.statusCode()).end();
+        } else {
+            request.next();
+        }
     }
 
     private static VertxPlatformHttpRouter router(CamelContext camel, int port) {
