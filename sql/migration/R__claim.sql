@@ -465,8 +465,8 @@ begin
 
   if v_state is not null then
     begin
-      v_merged := sync.merge(case v_op when 'fetch' then sync.with_parts_as_made(l, v_state) else l end, v_state, case v_op when 'fetch' then (l.in_flight ->> 'edited_at')::timestamptz else p_at end,
-                             p_fields, p_policy);
+      v_merged := sync.merge(case v_op when 'fetch' then sync.with_parts_as_made(l, v_state) else l end, v_state,
+                             case v_op when 'fetch' then (l.in_flight ->> 'edited_at')::timestamptz else p_at end, p_fields, p_policy);
       l := v_merged.l;
       v_taken := v_merged.outcome;
       l.last_event_at := greatest(l.last_event_at, p_at);

@@ -199,9 +199,11 @@ create or replace function sync.run_counts(p_run_id bigint) returns jsonb langua
           union all
           select m.kind, count(m.id)
             from (select distinct coalesce(d.record_id, d.external_id) as id,
-                         case when exists (select from sync.failure f where f.system = r.system and f.entity = r.entity and f.record_id in (d.record_id, d.external_id))
-                              then 'failed' when d.mended_at is not null then 'mended' end as kind
-                    from sync.difference d join sync.run r on r.id = d.run_id where d.run_id = p_run_id and (d.mended_at is not null or d.kind = 'only_remote' and r.mode = 'heal')
+                         case when exists (select from sync.failure f
+                                            where f.system = r.system and f.entity = r.entity and f.record_id in (d.record_id, d.external_id)) then 'failed'
+                              when d.mended_at is not null then 'mended' end as kind
+                    from sync.difference d join sync.run r on r.id = d.run_id
+                   where d.run_id = p_run_id and (d.mended_at is not null or d.kind = 'only_remote' and r.mode = 'heal')
                    union all select null, 'mended') m
            where m.kind is not null group by m.kind) k;
 $$;

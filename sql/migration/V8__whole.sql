@@ -6,7 +6,3 @@ update sync.link p set whole = w.record_id
   from sync.entity e, sync.link w, lateral jsonb_each(w.remote_base) f
  where e.part_of is not null and p.entity = e.name and w.system = p.system and w.entity = e.part_of and w.deleted_at is null
    and f.value <> 'null' and f.key = p.entity || '/' || p.record_id;
-
--- Steps whose parameters have changed since; the repeatable migrations make them anew.
-drop function if exists sync.compare_rows(sync.run, text[], integer);
-drop function if exists sync.internal_part(text, sync.entity, text, jsonb, boolean);
