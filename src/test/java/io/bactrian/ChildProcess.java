@@ -34,7 +34,8 @@ public final class ChildProcess implements AutoCloseable {
     }
 
     /**
-     * Starts Bactrian as it runs in production: without tests and the sandbox on the class path.
+     * Starts Bactrian as it runs in production: without tests and the sandbox on the class path. All of its heap is in memory from the start, so that
+     * whatever the process grows by is outside of it.
      *
      * @param directory holds application.properties, routes and sql
      * @param environment settings, by their environment names
@@ -43,7 +44,7 @@ public final class ChildProcess implements AutoCloseable {
         var classPath = Arrays.stream(classPath().split(System.getProperty("path.separator")))
                 .filter(entry -> !entry.endsWith("test-classes"))
                 .collect(Collectors.joining(System.getProperty("path.separator")));
-        return start(List.of("-Xmx256m", "-cp", classPath, "io.bactrian.Main"), directory, environment);
+        return start(List.of("-Xms256m", "-Xmx256m", "-XX:+AlwaysPreTouch", "-cp", classPath, "io.bactrian.Main"), directory, environment);
     }
 
     /** Starts the sandbox, as {@link #application}. */

@@ -10,14 +10,20 @@ import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.BiConsumer;
+import java.util.regex.Pattern;
 
-/** How much the application takes while it runs: resident memory, threads, connections to Postgres. */
+/** How much the application takes while it runs: resident memory, what lives in its heap, threads, connections to Postgres. */
 final class Vitals {
 
     /** Below this many samples, one a second, it is still warming up. */
     private static final int ENOUGH = 240;
+    /** What lives is known only after a full collection: once in so many samples. */
+    private static final int PER_COLLECTION = 20;
+    /** Each generation's line of {@code jcmd GC.heap_info}, "tenured generation   total 174784K, used 41210K [0x…". */
+    private static final Pattern GENERATION = Pattern.compile("generation +total \\d+K, used (\\d+)K");
 
     private final List<Long> megabytes = new ArrayList<>();
+    private final List<Long> megabytesAlive = new ArrayList<>();
     private final List<Long> threads = new ArrayList<>();
     private final List<Long> connections = new ArrayList<>();
 
@@ -25,6 +31,9 @@ final class Vitals {
     void take(TwoSides sides) throws IOException, InterruptedException, SQLException {
         long pid = sides.application().pid();
         megabytes.add(residentKilobytes(pid) / 1024);
+        if (megabytes.size() % PER_COLLECTION == 0) {
+            megabytesAlive.add(aliveKilobytes(pid) / 1024);
+        }
         var tasks = Path.of("/proc", Long.toString(pid), "task");
         if (Files.isDirectory(tasks)) {
             try (var all = Files.list(tasks)) {
@@ -41,16 +50,31 @@ final class Vitals {
     }
 
     private static long residentKilobytes(long pid) throws IOException, InterruptedException {
-        var ps = new ProcessBuilder("ps", "-o", "rss=", "-p", Long.toString(pid)).start();
-        var kilobytes = new String(ps.getInputStream().readAllBytes(), StandardCharsets.US_ASCII).strip();
-        ps.waitFor();
-        return Long.parseLong(kilobytes);
+        return Long.parseLong(said("ps", "-o", "rss=", "-p", Long.toString(pid)).strip());
+    }
+
+    /** What the heap holds after a full collection. */
+    private static long aliveKilobytes(long pid) throws IOException, InterruptedException {
+        var jcmd = Path.of(System.getProperty("java.home"), "bin", "jcmd").toString();
+        said(jcmd, Long.toString(pid), "GC.run");
+        var heap = said(jcmd, Long.toString(pid), "GC.heap_info");
+        long alive = GENERATION.matcher(heap).results().mapToLong(used -> Long.parseLong(used.group(1))).sum();
+        assertTrue(alive > 0, () -> "no generation in what jcmd said: " + heap);
+        return alive;
+    }
+
+    private static String said(String... command) throws IOException, InterruptedException {
+        var process = new ProcessBuilder(command).start();
+        var said = new String(process.getInputStream().readAllBytes(), StandardCharsets.US_ASCII);
+        process.waitFor();
+        return said;
     }
 
     /** Checks that none of them grows: compares the medians of the first and the last quarter. */
     void assertSteady() {
         if (megabytes.size() >= ENOUGH) {
-            assertGrowsByLessThan(0.3, "MB of memory", megabytes);
+            assertGrowsByLessThan(0.15, "MB of memory", megabytes);
+            assertGrowsByLessThan(0.3, "MB alive in the heap", megabytesAlive);
             assertGrowsByLessThan(0.15, "threads", threads);
             assertGrowsByLessThan(0.3, "connections", connections);
         }
@@ -63,6 +87,7 @@ final class Vitals {
     /** Tells the medians of the first and the last quarter. */
     void tell(BiConsumer<String, Object> each) {
         each.accept("MB of memory, first and last quarter", first(megabytes) + ", " + last(megabytes));
+        each.accept("MB alive in its heap", first(megabytesAlive) + ", " + last(megabytesAlive));
         each.accept("threads", first(threads) + ", " + last(threads));
         each.accept("connections to Postgres", first(connections) + ", " + last(connections));
     }
