@@ -167,6 +167,9 @@ begin
                       when action = 'find'   then l.in_flight
                       when action = 'update' then coalesce(v_repeat, sync.pick(v_record, v_moved))
                       when action = 'fetch'  then jsonb_build_object('edited_at', l.look_at) end;
+  if action = 'find' then
+    v_base := record; -- what is made if nothing is found
+  end if;
   if action in ('create', 'find', 'update') then
     v_sent := coalesce(v_moved, p_fields);
     select x.p_record, x.p_missing into record, v_missing from sync.external(p_system, p_entity, record, v_sent) x;
@@ -324,6 +327,7 @@ begin
     delete from sync.link p using sync.entity e
      where e.part_of = l.entity and p.system = l.system and p.entity = e.name and p.whole = l.record_id
        and coalesce(l.remote_base -> (p.entity || '/' || p.record_id), 'null') = 'null'
+       and (p.external_id is null or l.look_at is null) -- else an event may have told of it since: the next look shows
     returning p.system, p.entity, p.external_id, p.record_id)
   insert into sync.tombstone (system, entity, external_id, record_id) select * from gone where external_id is not null on conflict do nothing;
   perform sync.release(l);
@@ -356,6 +360,7 @@ declare
   v_found     boolean;
   v_in_flight jsonb;
   v_gone      jsonb;
+  v_look      timestamptz;
   v_fields    text[] := p_fields;
 begin
   if p_external_id is not null then
@@ -383,7 +388,8 @@ begin
   p_fields := sync.fields(p_fields, l.hub_base, l.remote_base, l.in_flight, p_remote);
   perform sync.end_probe(p_system, p_token, true);
   delete from sync.failure f
-   where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out';
+   where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out'
+     and (v_op <> 'fetch' or f.class <> 'transient'); -- a read is no success of the write that it prepares: see below
 
   if v_op = 'create' and exists (select from sync.link t where t.system = p_system and t.entity = p_entity
                                     and t.external_id = p_external_id and t.record_id <> p_record_id) then
@@ -437,6 +443,9 @@ begin
   elsif v_op in ('create', 'update') then
     v_sent := case v_op when 'update' then array(select jsonb_object_keys(l.in_flight)) end;
     v_found := v_op = 'create' and p_stale and (l.find_first or l.in_flight_at < l.claimed_at - interval '23 hours');
+    if not p_stale then
+      l := sync.made_anew(l);
+    end if;
     v_in_flight := l.in_flight;
     v_state := case when v_found then sync.as_made(l, p_fields) end;
     l := sync.advance(l, p_external_id, coalesce(v_state, p_remote), p_at, p_fields, p_policy);
@@ -476,6 +485,11 @@ begin
     exception when others then
       perform sync.keep_failure(p_system, p_entity, p_record_id, sqlstate, sqlerrm, null);
       v_outcome := 'failed';
+      v_look := l.look_at;
+      l.look_at := coalesce(l.look_at, (l.in_flight ->> 'edited_at')::timestamptz);
+      if v_op <> 'fetch' or not sync.seeks_part(l) then -- else it is looked for again before anything is sent
+        l.look_at := v_look;
+      end if;
     end;
     if v_op = 'fetch' then
       l.in_flight_op := null;
@@ -504,10 +518,22 @@ begin
   if l.touched
      or l.deleted_at is not null and v_record is not null
      or l.deleted_at is null and l.parked_at is null and v_outcome <> 'failed' -- a person's turn, or the next change's
-        and (l.look_at is not null or v_record is null or sync.moved(l.hub_base, v_record, sync.fields(v_fields, l.hub_base, v_record)) <> '{}') then
+        and (v_outcome = 'missed' or l.look_at is not null or v_record is null
+             or sync.moved(l.hub_base, v_record, sync.fields(v_fields, l.hub_base, v_record)) <> '{}') then
     perform sync.poke(p_entity, p_record_id, p_system);
+  elsif v_op = 'fetch' and v_outcome <> 'failed' then
+    delete from sync.failure f where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out'; -- nothing is left to write
   end if;
   return v_outcome;
+end $$;
+
+-- A create whose object was looked for and not found: what was sent then is the record as it was at the claim.
+create or replace function sync.made_anew(l sync.link) returns sync.link language plpgsql immutable as $$
+begin
+  if l.in_flight_op = 'create' and l.find_first then
+    l.in_flight := coalesce(l.in_flight_base, l.in_flight);
+  end if;
+  return l;
 end $$;
 
 -- What our create made of a record whose object was found later, when others may have changed it: what was sent, and for the rest

@@ -262,6 +262,9 @@ begin
     if v_key is null then
       l.look_at := v_at;
     end if;
+    if v_revision = l.revision::text then
+      l := sync.made_anew(l);
+    end if;
     v_revision := l.revision;
     l := sync.advance(l, v_external_id, p_remote, v_at, p_fields, p_policy);
     if p_policy like '%:%' and sync.moved(l.remote_base, p_remote, p_fields) <> '{}' then -- what it brought besides: a number, a status

@@ -254,7 +254,7 @@ begin
          revision = l.revision, lease_token = l.lease_token, lease_until = l.lease_until, holder = l.holder, claimed_at = l.claimed_at,
          touched = l.touched, parked_at = l.parked_at, waits_for = l.waits_for, in_flight_at = case when l.in_flight_op is not null then l.in_flight_at end,
          find_first = l.find_first and l.in_flight_op is not distinct from 'create',
-         in_flight_op = l.in_flight_op, in_flight = l.in_flight, in_flight_base = case l.in_flight_op when 'update' then l.in_flight_base end,
+         in_flight_op = l.in_flight_op, in_flight = l.in_flight, in_flight_base = case when l.in_flight_op in ('create', 'update') then l.in_flight_base end,
          deleted_at = l.deleted_at, deleted_by = l.deleted_by
    where t.system = l.system and t.entity = l.entity and t.record_id = l.record_id;
 end $$;

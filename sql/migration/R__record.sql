@@ -163,6 +163,8 @@ begin
   end if;
   if v_parts is not null then
     perform sync.write_part(p_system, v_entity, p_record_id, f.key, f.value) from jsonb_each(v_parts) f;
+  end if;
+  if v_entity.parts <> '{}' then
     p_record := sync.read(p_entity, p_record_id);
   end if;
   perform sync.act_for('', '');

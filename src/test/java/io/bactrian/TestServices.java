@@ -1,5 +1,7 @@
 package io.bactrian;
 
+import com.zaxxer.hikari.HikariConfig;
+import com.zaxxer.hikari.HikariDataSource;
 import io.bactrian.sandbox.SandboxKafka;
 import io.bactrian.sandbox.SandboxPostgres;
 import java.io.IOException;
@@ -69,6 +71,16 @@ public final class TestServices {
     /** A new database of the shared server, with no tables. */
     public static synchronized Database emptyDatabase() {
         return database("template1");
+    }
+
+    /** Connections that are kept and lent again, for whoever asks all the time: to make one takes longer than most queries. The caller closes it. */
+    public static HikariDataSource pool(DataSource dataSource) {
+        var configuration = new HikariConfig();
+        configuration.setDataSource(dataSource);
+        configuration.setMaximumPoolSize(5);
+        configuration.setMinimumIdle(0);
+        configuration.setInitializationFailTimeout(-1); // Its Postgres may be started later.
+        return new HikariDataSource(configuration);
     }
 
     /** A name that no other test of this run has: the given one with a number. */

@@ -2,6 +2,7 @@ package io.bactrian;
 
 import static org.awaitility.Awaitility.await;
 
+import com.zaxxer.hikari.HikariDataSource;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.HashMap;
@@ -36,13 +37,13 @@ public final class UnderWay implements AutoCloseable {
             .collect(Collectors.toMap(group -> group, group -> new ListConsumerGroupOffsetsSpec()));
 
     private final Map<String, List<TopicPartition>> partitions = new ConcurrentHashMap<>();
-    private final DataSource hub;
+    private final HikariDataSource hub;
     private final Admin kafka;
     private final Callable<Boolean> webhooksIdle;
 
     /** @param kafka host:port */
     public UnderWay(DataSource hub, String kafka, Callable<Boolean> webhooksIdle) {
-        this.hub = hub;
+        this.hub = TestServices.pool(hub);
         this.kafka = Admin.create(Map.of("bootstrap.servers", kafka));
         this.webhooksIdle = webhooksIdle;
     }
@@ -108,6 +109,7 @@ public final class UnderWay implements AutoCloseable {
 
     @Override
     public void close() {
+        hub.close();
         kafka.close();
     }
 }

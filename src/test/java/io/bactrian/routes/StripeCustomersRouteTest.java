@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.zaxxer.hikari.HikariDataSource;
 import io.bactrian.TestApplication;
 import io.bactrian.TestServices;
 import io.bactrian.UnderWay;
@@ -38,6 +39,7 @@ class StripeCustomersRouteTest {
             Fault.RESET_AFTER_COMMIT, Fault.HANG_AFTER_COMMIT);
 
     private static TestServices.Database database;
+    private static HikariDataSource hub;
     private static SandboxKafka kafka;
     private static StripeSimulator stripe;
     private static StripeSimulator eu;
@@ -47,6 +49,7 @@ class StripeCustomersRouteTest {
     @BeforeAll
     static void start() throws Exception {
         database = TestServices.database();
+        hub = TestServices.pool(database.dataSource());
         kafka = SandboxKafka.startTemporary();
         stripe = StripeSimulator.start(StripeSimulator.Options.inMemory());
         eu = StripeSimulator.start(StripeSimulator.Options.inMemory().withApiKey("sk_test_eu").withWebhookSecret("whsec_eu"));
@@ -66,12 +69,12 @@ class StripeCustomersRouteTest {
                 .start();
         stripe.webhookUrl(application.url("/webhooks/stripe").toString());
         eu.webhookUrl(application.url("/webhooks/stripe-eu").toString());
-        underWay = new UnderWay(database.dataSource(), kafka.bootstrap(), () -> stripe.webhooksIdle() && eu.webhooksIdle());
+        underWay = new UnderWay(hub, kafka.bootstrap(), () -> stripe.webhooksIdle() && eu.webhooksIdle());
     }
 
     @AfterAll
     static void stop() throws Exception {
-        try (var lastKafka = kafka; var lastStripe = stripe; var lastEu = eu; var then = application; var first = underWay) {
+        try (var lastKafka = kafka; var lastStripe = stripe; var lastEu = eu; var then = application; var lastButOne = hub; var first = underWay) {
             // Closed, in the opposite order.
         }
     }
@@ -549,6 +552,6 @@ class StripeCustomersRouteTest {
     }
 
     private static Sql sql() throws SQLException {
-        return Sql.open(database.dataSource());
+        return Sql.open(hub);
     }
 }

@@ -5,6 +5,7 @@ import static org.hamcrest.Matchers.hasSize;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.zaxxer.hikari.HikariDataSource;
 import io.bactrian.BillingDifferences;
 import io.bactrian.TestApplication;
 import io.bactrian.TestServices;
@@ -23,6 +24,7 @@ import org.awaitility.core.ConditionFactory;
 final class StripeScene implements AutoCloseable {
 
     private final TestServices.Database database = TestServices.database();
+    private final HikariDataSource hub = TestServices.pool(database.dataSource());
     private final SandboxKafka kafka = SandboxKafka.startTemporary();
     private final StripeSimulator stripe = StripeSimulator.start(StripeSimulator.Options.inMemory());
     private final TestApplication application;
@@ -39,7 +41,7 @@ final class StripeScene implements AutoCloseable {
                 .with("kafka.consumers", "2")
                 .start();
         stripe.webhookUrl(application.url("/webhooks/stripe").toString());
-        underWay = new UnderWay(database.dataSource(), kafka.bootstrap(), stripe::webhooksIdle);
+        underWay = new UnderWay(hub, kafka.bootstrap(), stripe::webhooksIdle);
     }
 
     StripeSimulator stripe() {
@@ -64,13 +66,13 @@ final class StripeScene implements AutoCloseable {
         stripe.faults().clear();
         underWay.awaitNothing();
         run("delete from sync.failure");
-        leftByOthers = BillingDifferences.between(database.dataSource(), stripe);
+        leftByOthers = BillingDifferences.between(hub, stripe);
     }
 
     /** Waits until nothing is under way, and checks that both sides are equal, with no failure. */
     void awaitEqual() throws SQLException {
         underWay.awaitNothing();
-        var differences = new ArrayList<>(BillingDifferences.between(database.dataSource(), stripe));
+        var differences = new ArrayList<>(BillingDifferences.between(hub, stripe));
         differences.removeAll(leftByOthers);
         assertEquals(List.of(), differences);
         assertEquals(List.of(), texts("select to_json(f) from sync.failure f"));
@@ -100,7 +102,7 @@ final class StripeScene implements AutoCloseable {
     }
 
     List<String> texts(String query) {
-        try (var sql = Sql.open(database.dataSource())) {
+        try (var sql = Sql.open(hub)) {
             return sql.texts(query);
         } catch (SQLException e) {
             throw new AssertionError(e);
@@ -108,21 +110,21 @@ final class StripeScene implements AutoCloseable {
     }
 
     String text(String query) throws SQLException {
-        try (var sql = Sql.open(database.dataSource())) {
+        try (var sql = Sql.open(hub)) {
             return sql.text(query);
         }
     }
 
     /** Somebody's transaction, which ends when it is told to, or is rolled back. */
     Sql transaction() throws SQLException {
-        var sql = Sql.open(database.dataSource());
+        var sql = Sql.open(hub);
         sql.connection().setAutoCommit(false);
         return sql;
     }
 
     /** Runs statements, all in one transaction. */
     void run(String... statements) throws SQLException {
-        try (var connection = database.dataSource().getConnection(); var statement = connection.createStatement()) {
+        try (var connection = hub.getConnection(); var statement = connection.createStatement()) {
             connection.setAutoCommit(false);
             for (var one : statements) {
                 statement.execute(one);
@@ -133,7 +135,7 @@ final class StripeScene implements AutoCloseable {
 
     @Override
     public void close() throws Exception {
-        try (var last = kafka; var then = stripe; application; underWay) {
+        try (var last = kafka; var then = stripe; application; hub; underWay) {
             // Closed, in the opposite order.
         }
     }

@@ -13,6 +13,7 @@ import io.bactrian.TestServices;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -26,6 +27,9 @@ import org.postgresql.util.PSQLException;
 
 /** One outbound write: what is sent, who may send it, and what comes of its outcome. */
 class ClaimSettleTest {
+
+    private static final String INVOICE = "{currency, memo, invoice_items/*}";
+    private static final String LINES = "[{id:'ii_1', description:'a saddle', quantity:1, unit_amount:5}]";
 
     private static TestServices.Database database;
     private static Sql sql;
@@ -602,6 +606,57 @@ class ClaimSettleTest {
         assertEquals("tombstone", scene.updated("ext_1", START + 3, null, "{name:'Ada'}"));
         assertEquals("applied", scene.updated("ext_2", START + 3, "{name:'Grace'}", "{name:'Barbara'}"));
         assertEquals(state("{name:'Barbara'}"), scene.customer(id));
+    }
+
+    // Parts.
+
+    @Test
+    void a_part_that_is_added_there_while_its_record_is_read_stays_linked() throws SQLException {
+        assertEquals("created", invoiceEvent(1, "[]"));
+        var id = sql.text("select record_id from sync.link where entity = 'invoices'");
+        sql.run("update sync.link set look_at = to_timestamp(1) where entity = 'invoices'");
+        var read = claimInvoice(id);
+        assertEquals("fetch", read.get("action"));
+        assertEquals("deferred", invoiceEvent(2, LINES));
+        assertEquals("settled", settleInvoice(id, read, "[]"));
+        var again = claimInvoice(id);
+        assertEquals("fetch", again.get("action"));
+        assertEquals("settled", settleInvoice(id, again, LINES));
+        assertEquals("ii_1", sql.text("select external_id from sync.link l join invoice_items i on l.record_id = i.id::text and l.entity = 'invoice_items'"));
+        assertEquals(0, sql.number("select count(*) from sync.tombstone where external_id = 'ii_1'"));
+        sql.run("delete from invoices");
+    }
+
+    @Test
+    void what_is_taken_for_a_record_with_parts_asks_for_no_write() throws SQLException {
+        assertEquals("created", invoiceEvent(1, LINES));
+        scene.quiet();
+        assertEquals("applied", sql.text("select sync.apply_inbound('stripe', 'invoices', ?, ?, ?, null, ?::text[], 'newest')",
+                json("{id:'evt_memo', type:'invoice.updated', at:2, external_id:'in_1', deleted:false}"), invoice(LINES, "theirs"), invoice(LINES, "ours"), INVOICE));
+        assertEquals(0, sql.number("select count(*) from sync.outbox where target = 'stripe'"));
+        sql.run("delete from invoices");
+    }
+
+    private static String invoice(String lines, String memo) {
+        return json("{currency:'EUR', memo:'" + memo + "', invoice_items:" + lines + "}");
+    }
+
+    private static String invoiceEvent(int at, String lines) throws SQLException {
+        return sql.text("select sync.apply_inbound('stripe', 'invoices', ?, ?, null, null, ?::text[], 'newest')",
+                json("{id:'evt_" + System.nanoTime() + "', type:'invoice.updated', at:" + at + ", external_id:'in_1', deleted:false}"), invoice(lines, "ours"), INVOICE);
+    }
+
+    private static Map<String, Object> claimInvoice(String id) throws SQLException {
+        return sql.row("select * from sync.claim('stripe', 'invoices', ?, ?::text[], '1 minute')", id, INVOICE);
+    }
+
+    private static String settleInvoice(String id, Map<String, Object> claim, String lines) throws SQLException {
+        return sql.text("select sync.settle('stripe', 'invoices', ?, ?::bigint, 'in_1', ?::jsonb, to_timestamp(1), false, ?::text[], 'newest')",
+                id, claim.get("token").toString(), invoice(lines, "ours"), INVOICE);
+    }
+
+    private static String json(String lenient) {
+        return Scene.json(lenient).toString();
     }
 
     @Test

@@ -13,6 +13,8 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What a person or another instance decides about a system, and what records and events do meanwhile. */
 class OperationsTest {
@@ -279,8 +281,33 @@ class OperationsTest {
         var find = scene.hub.claim(id);
         assertEquals("find", find.action());
         assertEquals("Ada King", find.record().get("name").asText());
-        assertEquals("settled", scene.settle(find, "ext_1", "{name:'Ada'}", START), "found");
-        assertEquals("update", scene.hub.claim(id).action());
+        assertEquals("settled", scene.hub.settle(find, new ModelRemote.Answer("ext_1", Scene.state("{name:'Ada'}"), START, true)), "found");
+        var fetch = scene.hub.claim(id);
+        assertEquals("fetch", fetch.action());
+        scene.settle(fetch, "ext_1", "{name:'Ada'}", START);
+        var update = scene.hub.claim(id);
+        assertEquals("update", update.action());
+        assertEquals("Ada King", update.record().get("name").asText());
+    }
+
+    /** And not on what an earlier try sent, though the row says that again. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void both_sides_agree_on_what_was_made_because_nothing_was_found(boolean echoFirst) throws SQLException {
+        var id = scene.insert("{name:'Ada'}");
+        scene.hub.fail(scene.hub.claim(id), false);
+        scene.hub.fail(scene.hub.claim(id), true);
+        scene.edit(id, START + 1, "{name:'Ada King'}");
+        var find = scene.hub.claim(id);
+        assertEquals("find", find.action());
+        scene.edit(id, START + 2, "{name:'Ada'}");
+        if (echoFirst) {
+            assertEquals("echo", scene.event("created", "ext_1", START + 2, find.keyPrefix() + ":x", id, null, "{name:'Ada King'}"));
+        }
+        scene.settle(find, "ext_1", "{name:'Ada King'}", START + 2);
+        var update = scene.hub.claim(id);
+        assertEquals("update", update.action());
+        assertEquals("Ada", update.record().get("name").asText());
     }
 
     @Test
