@@ -389,7 +389,7 @@ begin
   perform sync.end_probe(p_system, p_token, true);
   delete from sync.failure f
    where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out'
-     and (v_op <> 'fetch' or f.class <> 'transient'); -- a read is no success of the write that it prepares: see below
+     and (v_op is distinct from 'fetch' or f.class <> 'transient'); -- a read is no success of the write that it prepares: see below
 
   if v_op = 'create' and exists (select from sync.link t where t.system = p_system and t.entity = p_entity
                                     and t.external_id = p_external_id and t.record_id <> p_record_id) then
@@ -487,7 +487,7 @@ begin
       v_outcome := 'failed';
       v_look := l.look_at;
       l.look_at := coalesce(l.look_at, (l.in_flight ->> 'edited_at')::timestamptz);
-      if v_op <> 'fetch' or not sync.seeks_part(l) then -- else it is looked for again before anything is sent
+      if v_op is distinct from 'fetch' or not sync.seeks_part(l) then -- else it is looked for again before anything is sent
         l.look_at := v_look;
       end if;
     end;

@@ -17,15 +17,15 @@ final class Chaos implements Scenario {
     private static final int CUSTOMERS = 200;
     private static final int EDITORS = 2;
     private static final int BILLING_EDITORS = 1;
-    private static final Duration PAUSE = Duration.ofMillis(200);
-    private static final int KILLS = 6;
+    private static final Duration PAUSE = Duration.ofMillis(400);
+    private static final int KILLS = 4;
 
     private final Vitals vitals = new Vitals();
     private int kills;
     private int killsAtStart;
     private int startsGivenUp;
 
-    /** Lets it happen, at least for so long, and until there have been 10 kills. */
+    /** Lets it happen, at least for so long, and until there have been a few kills. */
     @Override
     public void run(TwoSides sides, Duration duration, long seed, Report report) throws Exception {
         try (var editors = new Editors(sides, seed, CUSTOMERS, EDITORS, PAUSE);

@@ -285,10 +285,12 @@ class ApplyInboundTest {
     @Test
     void the_echo_of_a_create_that_outruns_the_settle_creates_no_second_row() throws SQLException {
         var id = scene.insert("{name:'Ada'}");
+        scene.hub.fail(scene.hub.claim(id), false);
         var claim = scene.hub.claim(id);
         assertEquals("echo", scene.event("created", "ext_9", START, claim.keyPrefix() + ":x", id, null, "{name:'Ada'}"));
         assertEquals("settled", scene.settle(claim, "ext_9", "{name:'Ada'}", START));
         assertEquals(1, scene.customers());
+        assertEquals(0, sql.number("select count(*) from sync.failure"));
         assertEquals("none", scene.hub.claim(id).action());
     }
 
