@@ -23,7 +23,7 @@ record SandboxSummary(SandboxSettings settings, SandboxParts parts) {
                   Change a customer with SQL, and see the change in Stripe's page:
                     %s -c "update customers set name = 'Ada King' where email = 'ada@example.com'"
 
-                  Add one with curl, and see him welcomed in the mail's page:
+                  Add one with curl, and see the welcome in the mail's page:
                     curl %s -H 'Content-Type: application/json' -d '{"name": "Grace Hopper", "email": "grace@example.com"}'
 
                   Edit or delete one in Stripe's page, and see the change in the catalogue:
