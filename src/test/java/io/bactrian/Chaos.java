@@ -18,7 +18,7 @@ final class Chaos implements Scenario {
     private static final int EDITORS = 2;
     private static final int BILLING_EDITORS = 1;
     private static final Duration PAUSE = Duration.ofMillis(400);
-    private static final int KILLS = 4;
+    private static final int KILLS = 8;
 
     private final Vitals vitals = new Vitals();
     private int kills;

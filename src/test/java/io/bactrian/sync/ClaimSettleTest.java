@@ -608,57 +608,6 @@ class ClaimSettleTest {
         assertEquals(state("{name:'Barbara'}"), scene.customer(id));
     }
 
-    // Parts.
-
-    @Test
-    void a_part_that_is_added_there_while_its_record_is_read_stays_linked() throws SQLException {
-        assertEquals("created", invoiceEvent(1, "[]"));
-        var id = sql.text("select record_id from sync.link where entity = 'invoices'");
-        sql.run("update sync.link set look_at = to_timestamp(1) where entity = 'invoices'");
-        var read = claimInvoice(id);
-        assertEquals("fetch", read.get("action"));
-        assertEquals("deferred", invoiceEvent(2, LINES));
-        assertEquals("settled", settleInvoice(id, read, "[]"));
-        var again = claimInvoice(id);
-        assertEquals("fetch", again.get("action"));
-        assertEquals("settled", settleInvoice(id, again, LINES));
-        assertEquals("ii_1", sql.text("select external_id from sync.link l join invoice_items i on l.record_id = i.id::text and l.entity = 'invoice_items'"));
-        assertEquals(0, sql.number("select count(*) from sync.tombstone where external_id = 'ii_1'"));
-        sql.run("delete from invoices");
-    }
-
-    @Test
-    void what_is_taken_for_a_record_with_parts_asks_for_no_write() throws SQLException {
-        assertEquals("created", invoiceEvent(1, LINES));
-        scene.quiet();
-        assertEquals("applied", sql.text("select sync.apply_inbound('stripe', 'invoices', ?, ?, ?, null, ?::text[], 'newest')",
-                json("{id:'evt_memo', type:'invoice.updated', at:2, external_id:'in_1', deleted:false}"), invoice(LINES, "theirs"), invoice(LINES, "ours"), INVOICE));
-        assertEquals(0, sql.number("select count(*) from sync.outbox where target = 'stripe'"));
-        sql.run("delete from invoices");
-    }
-
-    private static String invoice(String lines, String memo) {
-        return json("{currency:'EUR', memo:'" + memo + "', invoice_items:" + lines + "}");
-    }
-
-    private static String invoiceEvent(int at, String lines) throws SQLException {
-        return sql.text("select sync.apply_inbound('stripe', 'invoices', ?, ?, null, null, ?::text[], 'newest')",
-                json("{id:'evt_" + System.nanoTime() + "', type:'invoice.updated', at:" + at + ", external_id:'in_1', deleted:false}"), invoice(lines, "ours"), INVOICE);
-    }
-
-    private static Map<String, Object> claimInvoice(String id) throws SQLException {
-        return sql.row("select * from sync.claim('stripe', 'invoices', ?, ?::text[], '1 minute')", id, INVOICE);
-    }
-
-    private static String settleInvoice(String id, Map<String, Object> claim, String lines) throws SQLException {
-        return sql.text("select sync.settle('stripe', 'invoices', ?, ?::bigint, 'in_1', ?::jsonb, to_timestamp(1), false, ?::text[], 'newest')",
-                id, claim.get("token").toString(), invoice(lines, "ours"), INVOICE);
-    }
-
-    private static String json(String lenient) {
-        return Scene.json(lenient).toString();
-    }
-
     @Test
     void a_record_that_comes_while_its_predecessor_is_deleted_is_looked_at() throws SQLException {
         var id = scene.linked("{name:'Ada'}");
@@ -759,6 +708,35 @@ class ClaimSettleTest {
         assertEquals(state("{name:'Edsger'}"), scene.customer(id));
     }
 
+    // Parts.
+
+    @Test
+    void a_part_that_is_added_there_while_its_record_is_read_stays_linked() throws SQLException {
+        assertEquals("created", invoiceEvent(1, "[]"));
+        var id = sql.text("select record_id from sync.link where entity = 'invoices'");
+        sql.run("update sync.link set look_at = to_timestamp(1) where entity = 'invoices'");
+        var read = claimInvoice(id);
+        assertEquals("fetch", read.get("action"));
+        assertEquals("deferred", invoiceEvent(2, LINES));
+        assertEquals("settled", settleInvoice(id, read, "[]"));
+        var again = claimInvoice(id);
+        assertEquals("fetch", again.get("action"));
+        assertEquals("settled", settleInvoice(id, again, LINES));
+        assertEquals("ii_1", sql.text("select external_id from sync.link l join invoice_items i on l.record_id = i.id::text and l.entity = 'invoice_items'"));
+        assertEquals(0, sql.number("select count(*) from sync.tombstone where external_id = 'ii_1'"));
+        sql.run("delete from invoices");
+    }
+
+    @Test
+    void what_is_taken_for_a_record_with_parts_asks_for_no_write() throws SQLException {
+        assertEquals("created", invoiceEvent(1, LINES));
+        scene.quiet();
+        assertEquals("applied", sql.text("select sync.apply_inbound('stripe', 'invoices', ?, ?, ?, null, ?::text[], 'newest')",
+                json("{id:'evt_memo', type:'invoice.updated', at:2, external_id:'in_1', deleted:false}"), invoice(LINES, "theirs"), invoice(LINES, "ours"), INVOICE));
+        assertEquals(0, sql.number("select count(*) from sync.outbox where target = 'stripe'"));
+        sql.run("delete from invoices");
+    }
+
     /** How long the only failure still waits, in milliseconds. */
     private long pause() throws SQLException {
         return scene.sql.number("select (extract(epoch from next_attempt_at - clock_timestamp()) * 1000)::bigint from sync.failure");
@@ -766,5 +744,27 @@ class ClaimSettleTest {
 
     private void expireLease(String id) throws SQLException {
         scene.sql.run("update sync.link set lease_until = '-infinity' where record_id = ?", id);
+    }
+
+    private static String invoice(String lines, String memo) {
+        return json("{currency:'EUR', memo:'" + memo + "', invoice_items:" + lines + "}");
+    }
+
+    private static String invoiceEvent(int at, String lines) throws SQLException {
+        return sql.text("select sync.apply_inbound('stripe', 'invoices', ?, ?, null, null, ?::text[], 'newest')",
+                json("{id:'evt_" + System.nanoTime() + "', type:'invoice.updated', at:" + at + ", external_id:'in_1', deleted:false}"), invoice(lines, "ours"), INVOICE);
+    }
+
+    private static Map<String, Object> claimInvoice(String id) throws SQLException {
+        return sql.row("select * from sync.claim('stripe', 'invoices', ?, ?::text[], '1 minute')", id, INVOICE);
+    }
+
+    private static String settleInvoice(String id, Map<String, Object> claim, String lines) throws SQLException {
+        return sql.text("select sync.settle('stripe', 'invoices', ?, ?::bigint, 'in_1', ?::jsonb, to_timestamp(1), false, ?::text[], 'newest')",
+                id, claim.get("token").toString(), invoice(lines, "ours"), INVOICE);
+    }
+
+    private static String json(String lenient) {
+        return Scene.json(lenient).toString();
     }
 }
