@@ -96,6 +96,33 @@ final class PostgresStartUp {
         }
     }
 
+    /**
+     * Writes down what the route files say, for SQL and people to read.
+     *
+     * @return nothing when that worked, else why it does not yet
+     * @throws StartUpException when it will not work without a change
+     */
+    Optional<String> register(List<Integration> integrations) {
+        try (var connection = dataSource.getConnection();
+                var statement = connection.prepareStatement(Files.readString(Path.of("sql/integration-register.sql")))) {
+            for (var one : integrations) {
+                statement.setString(1, one.system());
+                statement.setString(2, one.entity());
+                statement.setArray(3, connection.createArrayOf("text", one.fields().toArray()));
+                statement.setString(4, one.policy() == null ? "newest" : one.policy());
+                statement.setString(5, one.deletesOut() == null ? "follow" : one.deletesOut());
+                statement.setString(6, one.deletesIn() == null ? "follow" : one.deletesIn());
+                statement.setString(7, one.definedIn());
+                statement.executeUpdate();
+            }
+            return Optional.empty();
+        } catch (SQLException e) {
+            return judge(e);
+        } catch (IOException e) {
+            throw new StartUpException("sql/integration-register.sql cannot be read: " + e.getMessage(), e);
+        }
+    }
+
     /** The tables that were tracked after the migration. */
     List<String> entities() {
         return entities;

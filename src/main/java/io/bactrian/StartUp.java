@@ -81,7 +81,8 @@ final class StartUp extends MainListenerSupport implements StartupListener, Orde
 
     private boolean waitForServers(CamelContext camel) throws InterruptedException {
         var postgres = new PostgresStartUp(settings);
-        if (!patience.waitFor(postgres.name(), postgres::connect) || !patience.waitFor(postgres.name(), postgres::migrate)) {
+        if (!patience.waitFor(postgres.name(), postgres::connect) || !patience.waitFor(postgres.name(), postgres::migrate)
+                || !patience.waitFor(postgres.name(), () -> postgres.register(Integration.of(camel)))) {
             return false;
         }
         var topics = camel.getRegistry().lookupByNameAndType("topics", Topics.class);
