@@ -21,7 +21,7 @@
 --
 -- Returns what it came to: created, applied, conflict, unchanged, echo, deleted; duplicate; tombstone (late, about an
 -- object that is gone); deferred (not to be trusted: a worker reads the object); failed (kept in sync.failure); held (its
--- system is paused: sync.release_events applies it); waiting (it refers to an object that the hub does not have yet: the same
+-- system is paused, or the table cannot be seen: sync.release_events applies it); delete_held (it waits for a person); waiting (it refers to an object that the hub does not have yet: the same
 -- applies it then); ignored (about an object without an id).
 create or replace function sync.apply_inbound(
   p_system text, p_entity text, p_event text, p_remote text, p_previous text, p_error text, p_fields text[], p_policy text)
@@ -41,7 +41,7 @@ begin
     return 'duplicate';
   end if;
   v_held := jsonb_build_object('event', p_event, 'remote', p_remote, 'previous', p_previous, 'error', p_error, 'fields', p_fields, 'policy', p_policy);
-  if sync.is_paused_in(p_system) then
+  if sync.is_paused_in(p_system) or sync.is_blocked(p_system, p_entity) then
     insert into sync.event (system, event_id, entity, type, created, external_id, outcome, held)
          values (p_system, e ->> 'id', p_entity, e ->> 'type', to_timestamp((e ->> 'at')::float8), e ->> 'external_id', 'held', v_held);
     return 'held';
@@ -62,16 +62,20 @@ begin
       format('it refers to %s, which is not in the hub yet: it is applied as soon as that is, or a heal of %s finds that it is gone',
              replace(v_waits_for, '/', ' '), split_part(v_waits_for, '/', 1)), e ->> 'id', null);
   when others then
-    v_outcome := 'failed';
-    perform sync.keep_failure(p_system, p_entity,
-      coalesce((select t.record_id from sync.link t
-                 where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id'),
-               e ->> 'external_id', e ->> 'id'),
-      sqlstate, sqlerrm, e ->> 'id');
+    if sqlstate in ('42501', '42703', '42P01', 'BA002') and sync.block(p_system, p_entity) then
+      v_outcome := 'held'; -- no fault of the event
+    else
+      v_outcome := 'failed';
+      perform sync.keep_failure(p_system, p_entity,
+        coalesce((select t.record_id from sync.link t
+                   where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id'),
+                 e ->> 'external_id', e ->> 'id'),
+        sqlstate, sqlerrm, e ->> 'id');
+    end if;
   end;
   insert into sync.event (system, event_id, entity, type, created, external_id, outcome, held, waits_for)
        values (p_system, e ->> 'id', p_entity, e ->> 'type', to_timestamp((e ->> 'at')::float8), e ->> 'external_id', v_outcome,
-               case when v_outcome in ('failed', 'waiting') then v_held end, v_waits_for);
+               case when v_outcome in ('failed', 'waiting', 'held') then v_held end, v_waits_for);
   select t.record_id into v_record_id from sync.link t
    where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id';
   if found then
@@ -86,6 +90,7 @@ begin
         when 'tombstone' then 'too late, it is gone'
         when 'deferred'  then 'not trusted by itself, the object is read'
         when 'waiting'   then 'it waits for what it refers to'
+        when 'delete_held' then 'its deletion waits for a person'
         else v_outcome end,
       jsonb_build_object('event_id', e ->> 'id', 'request_id', e ->> 'request', 'external_id', e ->> 'external_id', 'seconds_late',
                          (extract(epoch from clock_timestamp()) - (e ->> 'at')::float8)::numeric(12, 1)));
@@ -122,6 +127,7 @@ begin
      where (e.outcome = 'held' or e.waits_for is not null and sync.is_known(e.system, e.waits_for))
        and e.entity in (select t.name from sync.entity t join pg_class c on c.oid = t.relation)
        and not exists (select from sync.system s where s.name = e.system and s.in_paused_at is not null)
+       and not sync.is_blocked(e.system, e.entity)
      order by e.created, e.received_at limit p_limit for update skip locked
   loop
     begin
@@ -156,6 +162,7 @@ declare
   v_adopted     boolean := false;
   v_revision    text;
   v_open        boolean := true;
+  v_created     boolean;
   v_edited      text[];
   v_news        text[];
   v_successor   boolean;
@@ -179,8 +186,15 @@ begin
     elsif l.deleted_at is not null then
       return 'tombstone';
     else
-      l := sync.bury(l, v_external_id, p_fields, case l.in_flight_op when 'delete' then 'hub' else p_system end);
+      if l.in_flight_op = 'delete' then
+        l := sync.bury(l, v_external_id, p_fields, 'hub');
+      else
+        l := sync.take_deletion(l, v_external_id, p_fields);
+      end if;
       perform sync.save(l);
+      if l.deletion = 'held_in' then
+        return 'delete_held';
+      end if;
       if l.deleted_by = 'hub' then
         perform sync.poke(p_entity, l.record_id, p_system); -- the id may have a new record
       end if;
@@ -266,9 +280,15 @@ begin
       l := sync.made_anew(l);
     end if;
     v_revision := l.revision;
+    v_created := l.in_flight_op = 'create';
     l := sync.advance(l, v_external_id, p_remote, v_at, p_fields, p_policy);
     if p_policy like '%:%' and sync.moved(l.remote_base, p_remote, p_fields) <> '{}' then -- what it brought besides: a number, a status
-      l.look_at := v_at;
+      if v_created and v_key is not null then
+        v_merged := sync.merge(l, p_remote, v_at, p_fields, p_policy);
+        l := v_merged.l;
+      else
+        l.look_at := v_at;
+      end if;
     end if;
     l := sync.take_echo(l, v_revision, p_remote, p_previous, p_policy);
     perform sync.save(l);
@@ -319,7 +339,7 @@ begin
     if exists (select from sync.failure f where f.system = p_system and f.entity = p_entity and f.record_id = l.record_id and f.direction = 'out') then
       perform sync.poke(p_entity, l.record_id, p_system); -- what was refused may be mended by it
     elsif (v_adopted or v_merged.outcome = 'conflict')
-       and sync.moved(l.hub_base, sync.read(p_entity, l.record_id), sync.fields(v_fields, l.hub_base, sync.read(p_entity, l.record_id))) <> '{}' then
+       and sync.to_do(l, sync.read(p_entity, l.record_id), v_fields, p_policy) <> '{}' then
       perform sync.poke(p_entity, l.record_id, p_system);
     end if;
     return v_merged.outcome;

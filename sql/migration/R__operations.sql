@@ -100,6 +100,7 @@ declare
   v_count bigint := 0;
   v_some  bigint;
 begin
+  perform sync.unblock();
   for s in
     select p.name, t.in_paused_at is not null as in_paused, case when t.open_since is null then p_limit else 1 end as batch
       from (with recursive parked (name) as (
@@ -116,6 +117,7 @@ begin
        where (l.system, l.entity, l.record_id) in (
                select k.system, k.entity, k.record_id from sync.link k
                 where k.system = s.name and k.parked_at is not null and (k.look_at is null or not s.in_paused)
+                  and not sync.is_blocked(k.system, k.entity)
                 order by k.parked_at limit s.batch for update skip locked)
       returning l.system, l.entity, l.record_id)
     select count(sync.poke(entity, record_id, system)) into v_some from chosen;

@@ -105,7 +105,8 @@ begin
   select * into s from sync.system t where t.name = p_system;
   v_reason := case when s.out_paused_at is not null and s.out_paused_because not like 'first contact: %' then p_system || ' is paused: ' || s.out_paused_because
                    when s.in_paused_at is not null then p_system || ' is paused: ' || s.in_paused_because
-                   when s.open_since is not null then p_system || ' does not answer: ' || s.open_because end;
+                   when s.open_since is not null then p_system || ' does not answer: ' || s.open_because
+                   else (select string_agg(b.reason, '; ') from sync.blocked b where b.system = p_system and b.entity = p_entity) end;
   update sync.run t
      set state = case when v_reason is null then 'running' else 'waiting' end,
          reason = case when t.tries = 0 or v_reason is not null then v_reason else t.reason end,
@@ -130,7 +131,8 @@ create or replace function sync.hold_run(p_run_id bigint, p_reason text) returns
 $$;
 
 -- One page of a step is done; p_last: there is no more of it.
-create or replace function sync.advance_run(r sync.run, p_position text, p_done bigint, p_last boolean) returns void language plpgsql as $$
+create or replace function sync.advance_run(r sync.run, p_position text, p_done bigint, p_last boolean) returns void language plpgsql
+  set row_security = off as $$
 declare
   v_next text;
   v_of   bigint;
@@ -259,13 +261,20 @@ begin
   select * into r from sync.lock_run(p_run_id, p_step, p_position);
   if not found then
     return;
-  elsif p_step = 'objects' then
-    perform sync.compare_objects(r, p_fields, p_policy, nullif(p_match, 'none'), p_limit);
-  elsif p_step = 'links' then
-    perform sync.compare_links(r, p_limit);
-  else
-    perform sync.compare_rows(r, p_fields, p_policy, p_limit);
   end if;
+  begin
+    if p_step = 'objects' then
+      perform sync.compare_objects(r, p_fields, p_policy, nullif(p_match, 'none'), p_limit);
+    elsif p_step = 'links' then
+      perform sync.compare_links(r, p_limit);
+    else
+      perform sync.compare_rows(r, p_fields, p_policy, p_limit);
+    end if;
+  exception when insufficient_privilege or undefined_column or undefined_table or sqlstate 'BA002' then
+    if not sync.block(r.system, r.entity) then
+      raise;
+    end if;
+  end;
 end $$;
 
 -- Step objects: finds the record of each object that has no link, and links it; or makes it one.
@@ -319,7 +328,8 @@ end $$;
 
 -- The record that an object without a link belongs to: the one that it points to; else the one with the same value in
 -- the column that tells them apart, if nobody else has it, here or there.
-create or replace function sync.find_record(r sync.run, o sync.run_object, p_match text) returns text language plpgsql as $$
+create or replace function sync.find_record(r sync.run, o sync.run_object, p_match text) returns text language plpgsql
+  set row_security = off as $$
 declare
   v_entity  sync.entity;
   v_records text[];
@@ -355,7 +365,7 @@ begin
   loop
     v_seen := v_seen + 1;
     v_position := l.record_id;
-    v_kind := case when l.external_id is null or l.deleted_at is not null then null
+    v_kind := case when l.external_id is null or l.deleted_at is not null or l.deletion is not null then null
                    when sync.read(l.entity, l.record_id) is null then 'deleted_hub'
                    when not exists (select from sync.run_object o where o.run_id = r.id and o.external_id = l.external_id)
                         and coalesce(l.last_event_at, '-infinity') < coalesce(r.began_at, '-infinity') then 'deleted_remote' end;
@@ -370,7 +380,8 @@ end $$;
 -- Step rows: finds those without a link, and those that are not as their object is. Which side has moved, the bases tell:
 -- a value that the other system spells in its own way is none. An object that we have heard of since it was listed is not
 -- compared by the list.
-create or replace function sync.compare_rows(r sync.run, p_fields text[], p_policy text, p_limit integer) returns void language plpgsql as $$
+create or replace function sync.compare_rows(r sync.run, p_fields text[], p_policy text, p_limit integer) returns void language plpgsql
+  set row_security = off as $$
 declare
   v_entity   sync.entity;
   v_row      record;
@@ -388,6 +399,7 @@ begin
   loop
     v_seen := v_seen + 1;
     v_position := v_row.id;
+    perform sync.check_columns(r.system, r.entity, v_row.record);
     v_record := case when v_entity.parts = '{}' then v_row.record else sync.read(r.entity, v_row.id) end;
     select * into l from sync.link t where t.system = r.system and t.entity = r.entity and t.record_id = v_row.id;
     if l.external_id is null or l.deleted_at is not null then

@@ -112,8 +112,14 @@ final class PostgresStartUp {
                 statement.setString(4, one.policy() == null ? "newest" : one.policy());
                 statement.setString(5, one.deletesOut() == null ? "follow" : one.deletesOut());
                 statement.setString(6, one.deletesIn() == null ? "follow" : one.deletesIn());
-                statement.setString(7, one.definedIn());
-                statement.executeUpdate();
+                statement.setLong(7, one.maxDeletes());
+                statement.setBigDecimal(8, one.maxDeletePercent());
+                statement.setString(9, one.definedIn());
+                try (var rows = statement.executeQuery()) {
+                    if (rows.next() && rows.getString("missing") != null) {
+                        throw new StartUpException(one.definedIn() + ": deletes-in of " + one.system() + " and " + one.entity() + ": " + rows.getString("missing"));
+                    }
+                }
             }
             return Optional.empty();
         } catch (SQLException e) {

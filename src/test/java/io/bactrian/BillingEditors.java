@@ -361,6 +361,7 @@ final class BillingEditors implements AutoCloseable {
         var kept = items.toString().replace('[', '{').replace(']', '}');
         sql.run("delete from invoice_items where id = any (?::bigint[]) and invoice_id <> ?", kept, id);
         sql.run("delete from invoice_items where id <> all (?::bigint[]) and invoice_id = ?", kept, id);
+        base.properties().removeIf(field -> field.getValue().isNull() && List.of("subtotal", "total").contains(field.getKey())); // reckoned here
         sql.rows("select sync.write('', 'invoices', ?::jsonb, ?)", base.toString(), Long.toString(id));
     }
 

@@ -335,9 +335,9 @@ class StripeComponentTest {
                 request-id: req_1
                 date: Tue, 14 Nov 2023 22:13:20 GMT
                 idempotent-replayed: true
-                Content-Length: 2
+                Content-Length: 10
 
-                {}""")) {
+                {"id":"a"}""")) {
             var message = call("stripe:customers?apiBase=" + server.address(), null, Map.of("mine", "kept")).getMessage();
 
             assertEquals("req_1", message.getHeader(StripeHeaders.REQUEST_ID));
@@ -352,7 +352,7 @@ class StripeComponentTest {
     @ParameterizedTest
     @ValueSource(strings = {"", "Date: yesterday\n"})
     void leaves_nothing_of_an_earlier_answer_in_the_headers(String date) throws Exception {
-        try (var server = new RawServer("HTTP/1.1 200 OK\n" + date + "Content-Length: 2\n\n{}")) {
+        try (var server = new RawServer("HTTP/1.1 200 OK\n" + date + "Content-Length: 10\n\n{\"id\":\"a\"}")) {
             var message = call("stripe:customers?apiBase=" + server.address(), null,
                     Map.of(StripeHeaders.REQUEST_ID, "req_old", StripeHeaders.DATE, 1L, StripeHeaders.IDEMPOTENT_REPLAYED, true)).getMessage();
 
@@ -389,7 +389,7 @@ class StripeComponentTest {
     void uses_one_connection_for_one_call_after_another() {
         stripe.answers(400, "{\"error\": {}}");
         assertThrows(StripeApiException.class, () -> call("stripe:customers", null, Map.of()));
-        stripe.answers(200, "{}");
+        stripe.answers(200, "{\"id\": \"obj_1\"}");
         call("stripe:customers", null, Map.of());
         call("stripe:invoices?method=list", null, Map.of());
 

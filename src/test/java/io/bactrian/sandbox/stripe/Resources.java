@@ -51,10 +51,14 @@ final class Resources {
             param("interval", choice("day", "week", "month", "year")).mandatory(),
             param("interval_count", integer(1, 1095)),
             param("meter", text(LONG_TEXT)),
+            param("trial_period_days", integer(1, 730)),
             param("usage_type", choice("licensed", "metered")))));
     private static final Param TAX_BEHAVIOR = param("tax_behavior", choice("exclusive", "inclusive", "unspecified"));
     private static final Param UNIT_AMOUNT = param("unit_amount", integer(0, Prices.MOST));
     private static final Param UNIT_AMOUNT_DECIMAL = param("unit_amount_decimal", Type.decimal(0, Prices.MOST));
+
+    /** By currency, which is checked as a form's key only. */
+    private static final Params CURRENCY_OPTION = new Params(TAX_BEHAVIOR, UNIT_AMOUNT, UNIT_AMOUNT_DECIMAL);
 
     static final Resource CUSTOMERS = new Resource("customers", "customer", () -> Ids.shortId("cus_"), template("customer"),
             new Params(
@@ -122,18 +126,35 @@ final class Resources {
     static final Resource PRICES = new Resource("prices", "price", () -> Ids.longId("price_"), template("price"),
             new Params(
                     param("active", bool()),
+                    param("billing_scheme", choice("per_unit", "tiered")).createOnly(),
                     param("currency", currency()).mandatory().createOnly(),
+                    param("currency_options", new Type.ByCurrency(CURRENCY_OPTION)),
+                    param("custom_unit_amount", new Type.Hash(new Params(
+                            param("enabled", bool()).mandatory().steering(),
+                            param("maximum", integer(1, Prices.MOST)),
+                            param("minimum", integer(1, Prices.MOST)),
+                            param("preset", integer(0, Prices.MOST))))).createOnly(),
                     param("lookup_key", text(200)).clearable(),
                     METADATA,
                     param("nickname", text(LONG_TEXT)).clearable(),
                     param("product", new Type.Reference("product")).mandatory().createOnly(),
                     RECURRING.createOnly(),
                     TAX_BEHAVIOR,
+                    param("tiers", new Type.Items(new Type.Hash(new Params(
+                            param("flat_amount", integer(0, Prices.MOST)),
+                            param("unit_amount", integer(0, Prices.MOST)),
+                            param("unit_amount_decimal", Type.decimal(0, Prices.MOST)),
+                            param("up_to", text(20)).mandatory())))).createOnly(),
+                    param("tiers_mode", choice("graduated", "volume")).createOnly(),
+                    param("transfer_lookup_key", bool()).steering(),
+                    param("transform_quantity", new Type.Hash(new Params(
+                            param("divide_by", integer(1, 1_000_000)).mandatory(),
+                            param("round", choice("up", "down")).mandatory()))).createOnly(),
                     UNIT_AMOUNT.createOnly(),
                     UNIT_AMOUNT_DECIMAL.createOnly()),
             List.of(Filter.equal("active", bool()), Filter.equal("currency", currency()), Filter.equal("product", text(LONG_TEXT)),
                     Filter.equal("lookup_keys", new Type.Items(text(200)), "lookup_key"), Filter.equal("type", choice("one_time", "recurring"))),
-            EnumSet.of(Verb.CREATE, Verb.UPDATE), ALL_EVENTS, false, new Prices(), null, Map.of());
+            EnumSet.of(Verb.CREATE, Verb.UPDATE), ALL_EVENTS, false, new Prices(), price -> price.without(Prices.SHOWN_WHEN_ASKED), Map.of());
 
     static final Resource COUPONS = new Resource("coupons", "coupon", () -> Ids.shortId("").substring(0, 8), template("coupon"),
             new Params(

@@ -169,6 +169,10 @@ final class StripeApi {
         } else if (node instanceof ObjectNode object && !path.isEmpty()) {
             var dot = path.indexOf('.');
             var field = dot < 0 ? path : path.substring(0, dot);
+            var kept = Prices.SHOWN_WHEN_ASKED.contains(field) ? tx.find(Json.text(object, "id")) : null;
+            if (kept != null && "price".equals(Json.text(kept, "object"))) {
+                object.set(field, kept.path(field).isMissingNode() ? Json.MAPPER.nullNode() : kept.get(field));
+            }
             if (!object.has(field)) {
                 throw ApiError.invalid(null, "This property cannot be expanded (" + whole + ").", "expand");
             }

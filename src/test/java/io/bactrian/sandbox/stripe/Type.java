@@ -216,6 +216,19 @@ interface Type {
         }
     }
 
+    /** A hash by currency, of a hash each. */
+    record ByCurrency(Params params) implements Type {
+        @Override
+        public JsonNode read(String name, Object raw) {
+            if (!(raw instanceof Map<?, ?>)) {
+                throw ApiError.invalid("parameter_invalid_object", "Invalid object", name);
+            }
+            var options = JsonNodeFactory.instance.objectNode();
+            asMap(raw).forEach((key, value) -> options.set(currency().read(name, key).textValue(), new Hash(params).read(name + "[" + key + "]", value)));
+            return options;
+        }
+    }
+
     /**
      * Metadata: keys that are sent are merged, one sent as {@code ""} is removed, and {@code metadata=""} removes them all.
      * At most 50 keys of at most 40 characters, values of at most 500.
