@@ -194,6 +194,7 @@ final class Resources {
                             UNIT_AMOUNT_DECIMAL))).steering(),
                     param("pricing", new Type.Hash(new Params(param("price", text(LONG_TEXT)).mandatory()))).steering(),
                     param("quantity", integer(0, Integer.MAX_VALUE)),
+                    param("quantity_decimal", Type.decimal(0, Integer.MAX_VALUE)).steering(),
                     param("unit_amount_decimal", Type.decimal(-Prices.MOST, Prices.MOST)).steering()),
             List.of(Filter.equal("customer", text(LONG_TEXT)), Filter.equal("invoice", text(LONG_TEXT)),
                     new Filter(param("pending", bool()), "invoice", (account, invoice, wanted) -> (invoice == null) == wanted.asBoolean())),
