@@ -30,6 +30,10 @@ final class InvoiceItems implements Resource.Lifecycle {
         if (item.path("currency").isNull()) {
             throw ApiError.invalid("parameter_missing", "Missing required param: currency.", "currency");
         }
+        if (!values.has("discountable")) {
+            item.put("discountable", item.get("amount").asLong() >= 0);
+        }
+        addExtras(tx, item, values);
         var invoice = Json.text(item, "invoice");
         if (invoice != null) {
             var draft = draft(tx, invoice);
@@ -47,9 +51,15 @@ final class InvoiceItems implements Resource.Lifecycle {
         if (values.has("quantity") || values.has("quantity_decimal") || PRICED_BY.stream().anyMatch(values::has)) {
             price(tx, item, values);
         }
+        addExtras(tx, item, values);
         if (draft != null) {
             Invoices.put(tx, draft, item);
         }
+    }
+
+    private static void addExtras(Transaction tx, ObjectNode item, ObjectNode values) {
+        Extras.tax(tx, item, "tax_rates", values);
+        Extras.discount(tx, item, "invoice_item", values);
     }
 
     @Override

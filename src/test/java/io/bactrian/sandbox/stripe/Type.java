@@ -131,6 +131,17 @@ interface Type {
         };
     }
 
+    /** A percentage from 0 to 100 with at most so many decimals; a number in the answer. */
+    static Type percent(int decimals) {
+        return (name, raw) -> {
+            var number = new BigDecimal(decimal().read(name, raw).asText());
+            if (number.signum() < 0 || number.compareTo(BigDecimal.valueOf(100)) > 0 || number.stripTrailingZeros().scale() > decimals) {
+                throw ApiError.invalid(null, "This value must be from 0 to 100 with " + decimals + " decimals at most (it is " + shorten(number.toPlainString()) + ")", name);
+            }
+            return JsonNodeFactory.instance.numberNode(number);
+        };
+    }
+
     static Type bool() {
         return (name, raw) -> switch (scalar("boolean", name, raw)) {
             case "true" -> BooleanNode.TRUE;
