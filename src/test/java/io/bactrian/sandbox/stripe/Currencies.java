@@ -2,6 +2,7 @@ package io.bactrian.sandbox.stripe;
 
 import java.math.BigDecimal;
 import java.math.RoundingMode;
+import java.util.Locale;
 import java.util.Set;
 
 /**
@@ -20,7 +21,32 @@ final class Currencies {
 
     /** The smallest amount, of which all are a multiple: 1, 10 or 100 minor units. */
     static long step(String currency) {
-        return HUNDREDS.contains(currency) ? 100 : TENS.contains(currency) ? 10 : 1;
+        return currency == null ? 1 : HUNDREDS.contains(currency) ? 100 : TENS.contains(currency) ? 10 : 1;
+    }
+
+    /**
+     * Checks an amount that was sent. The words about ISK are those of
+     * <a href="https://support.stripe.com/questions/deprecation-of-fractional-isk-charges-and-refunds">Stripe's announcement</a>; those about currencies
+     * with three decimals are not documented, only the rule.
+     *
+     * @param currency in lower case, or null for none
+     * @throws ApiError 400 when the currency has no such amount
+     */
+    static void check(String currency, long amount, String param) {
+        var step = step(currency);
+        if (amount % step != 0) {
+            var code = currency.toUpperCase(Locale.ROOT);
+            throw ApiError.invalid("invalid_charge_amount_no_decimal_compatible", "Invalid amount. Currency " + code
+                    + (step == 100 ? " has become effectively zero-decimal and charged amounts must be evenly divisible by 100." : " has three decimals, the last of which must be 0: amounts must be evenly divisible by 10.")
+                    + " See https://stripe.com/docs/currencies#special-cases for more information.", param);
+        }
+    }
+
+    /** Checks a decimal amount, where it is whole; a price of less than the minor unit is possible in each currency. */
+    static void check(String currency, BigDecimal amount, String param) {
+        if (amount.stripTrailingZeros().scale() <= 0) {
+            check(currency, amount.longValueExact(), param);
+        }
     }
 
     /**

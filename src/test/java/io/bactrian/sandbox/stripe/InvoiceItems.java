@@ -3,7 +3,6 @@ package io.bactrian.sandbox.stripe;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.math.BigDecimal;
-import java.math.RoundingMode;
 import java.util.List;
 
 /**
@@ -103,7 +102,13 @@ final class InvoiceItems implements Resource.Lifecycle {
             item.put("quantity_decimal", plain((values.has("quantity") ? values.get("quantity") : values.get("quantity_decimal")).asText()));
         }
         var quantity = new BigDecimal(item.get("quantity_decimal").asText());
-        var amount = new BigDecimal(pricing.get("unit_amount_decimal").asText()).multiply(quantity).setScale(0, RoundingMode.HALF_UP);
+        var currency = Json.text(item, "currency");
+        if (values.has("amount") || values.has("unit_amount_decimal")) {
+            Currencies.check(currency, new BigDecimal(pricing.get("unit_amount_decimal").asText()), values.has("amount") ? "amount" : "unit_amount_decimal");
+        }
+        var price = tx.find(pricing.at("/price_details/price").asText());
+        var exact = price == null ? new BigDecimal(pricing.get("unit_amount_decimal").asText()).multiply(quantity) : Prices.amount(price, quantity);
+        var amount = BigDecimal.valueOf(Currencies.round(currency, exact));
         if (amount.abs().compareTo(BigDecimal.valueOf(Prices.MOST)) > 0) {
             throw ApiError.invalid("amount_too_large", "The total amount (quantity * unit amount) must be no more than " + Prices.MOST + ", but it is " + amount.toPlainString() + ".",
                     values.has("quantity") ? "quantity" : values.has("quantity_decimal") ? "quantity_decimal" : "amount");
@@ -137,6 +142,9 @@ final class InvoiceItems implements Resource.Lifecycle {
         }
         if (!"one_time".equals(Json.text(price, "type"))) {
             throw ApiError.invalid(null, "The price specified is set to type=recurring but this field only accepts prices with type=one_time.", "pricing[price]");
+        }
+        if (price.path("custom_unit_amount").isObject()) {
+            throw ApiError.invalid(null, "The price specified has custom_unit_amount, which this field does not accept.", "pricing[price]");
         }
         return price;
     }

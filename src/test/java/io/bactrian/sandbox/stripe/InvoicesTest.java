@@ -182,7 +182,8 @@ class InvoicesTest {
         for (var form : List.of("amount=99999999", "amount=-99999999", "unit_amount_decimal=99999999", "unit_amount_decimal=0&quantity=2147483647", "unit_amount_decimal=99999999&quantity=0",
                 "unit_amount_decimal=0.000000000001&quantity=1000000", "unit_amount_decimal=-99999999")) {
             for (var currency : List.of("jpy", "usd", "kwd")) {
-                assertEquals(currency, item(form + "&currency=" + currency).get("currency").asText());
+                var possible = currency.equals("kwd") ? form.replace("99999999", "99999990") : form;
+                assertEquals(currency, item(possible + "&currency=" + currency).get("currency").asText());
             }
         }
     }

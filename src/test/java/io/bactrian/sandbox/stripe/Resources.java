@@ -51,10 +51,24 @@ final class Resources {
             param("interval", choice("day", "week", "month", "year")).mandatory(),
             param("interval_count", integer(1, 1095)),
             param("meter", text(LONG_TEXT)),
+            param("trial_period_days", integer(0, 730)),
             param("usage_type", choice("licensed", "metered")))));
     private static final Param TAX_BEHAVIOR = param("tax_behavior", choice("exclusive", "inclusive", "unspecified"));
-    private static final Param UNIT_AMOUNT = param("unit_amount", integer(0, Prices.MOST));
-    private static final Param UNIT_AMOUNT_DECIMAL = param("unit_amount_decimal", Type.decimal(0, Prices.MOST));
+    private static final Param UNIT_AMOUNT = param("unit_amount", integer(0, Prices.MOST)).steering();
+    private static final Param UNIT_AMOUNT_DECIMAL = param("unit_amount_decimal", Type.decimal(0, Prices.MOST)).steering();
+    private static final Param CUSTOM_UNIT_AMOUNT = param("custom_unit_amount", new Type.Hash(new Params(
+            param("enabled", bool()).mandatory(),
+            param("maximum", integer(0, Prices.MOST)),
+            param("minimum", integer(0, Prices.MOST)),
+            param("preset", integer(0, Prices.MOST))))).steering();
+    private static final Param TIERS = param("tiers", new Type.Items(new Type.Hash(new Params(
+            param("flat_amount", integer(0, Prices.MOST)),
+            param("flat_amount_decimal", Type.decimal(0, Prices.MOST)),
+            UNIT_AMOUNT,
+            UNIT_AMOUNT_DECIMAL,
+            param("up_to", Type.upTo()).mandatory())))).steering();
+    private static final Param CURRENCY_OPTIONS = param("currency_options", new Type.ByCurrency(new Type.Hash(new Params(
+            CUSTOM_UNIT_AMOUNT, TAX_BEHAVIOR, TIERS, UNIT_AMOUNT, UNIT_AMOUNT_DECIMAL)))).steering();
 
     static final Resource CUSTOMERS = new Resource("customers", "customer", () -> Ids.shortId("cus_"), template("customer"),
             new Params(
@@ -96,6 +110,8 @@ final class Resources {
                     param("default_price", new Type.Reference("price")).clearable().updateOnly(),
                     param("default_price_data", new Type.Hash(new Params(
                             param("currency", currency()).mandatory(),
+                            CURRENCY_OPTIONS,
+                            CUSTOM_UNIT_AMOUNT,
                             METADATA,
                             RECURRING,
                             TAX_BEHAVIOR,
@@ -122,18 +138,27 @@ final class Resources {
     static final Resource PRICES = new Resource("prices", "price", () -> Ids.longId("price_"), template("price"),
             new Params(
                     param("active", bool()),
+                    param("billing_scheme", choice("per_unit", "tiered")).createOnly(),
                     param("currency", currency()).mandatory().createOnly(),
+                    CURRENCY_OPTIONS,
+                    CUSTOM_UNIT_AMOUNT.createOnly(),
                     param("lookup_key", text(200)).clearable(),
                     METADATA,
                     param("nickname", text(LONG_TEXT)).clearable(),
                     param("product", new Type.Reference("product")).mandatory().createOnly(),
                     RECURRING.createOnly(),
                     TAX_BEHAVIOR,
+                    TIERS.createOnly(),
+                    param("tiers_mode", choice("graduated", "volume")).createOnly(),
+                    param("transfer_lookup_key", bool()).steering(),
+                    param("transform_quantity", new Type.Hash(new Params(
+                            param("divide_by", integer(1, Integer.MAX_VALUE)).mandatory(),
+                            param("round", choice("down", "up")).mandatory()))).createOnly(),
                     UNIT_AMOUNT.createOnly(),
                     UNIT_AMOUNT_DECIMAL.createOnly()),
             List.of(Filter.equal("active", bool()), Filter.equal("currency", currency()), Filter.equal("product", text(LONG_TEXT)),
                     Filter.equal("lookup_keys", new Type.Items(text(200)), "lookup_key"), Filter.equal("type", choice("one_time", "recurring"))),
-            EnumSet.of(Verb.CREATE, Verb.UPDATE), ALL_EVENTS, false, new Prices(), null, Map.of());
+            EnumSet.of(Verb.CREATE, Verb.UPDATE), ALL_EVENTS, false, new Prices(), Prices::shown, Map.of());
 
     static final Resource COUPONS = new Resource("coupons", "coupon", () -> Ids.shortId("").substring(0, 8), template("coupon"),
             new Params(
@@ -178,7 +203,12 @@ final class Resources {
                     METADATA,
                     TAX_BEHAVIOR,
                     param("type", choice("fixed_amount")).createOnly()),
-            List.of(Filter.equal("active", bool())), EnumSet.of(Verb.CREATE, Verb.UPDATE), Set.of(), false, new Lifecycle() { }, null, Map.of());
+            List.of(Filter.equal("active", bool())), EnumSet.of(Verb.CREATE, Verb.UPDATE), Set.of(), false, new Lifecycle() {
+                @Override
+                public void create(Transaction tx, ObjectNode rate, ObjectNode values) {
+                    Currencies.check(rate.at("/fixed_amount/currency").asText(), rate.at("/fixed_amount/amount").asLong(), "fixed_amount[amount]");
+                }
+            }, null, Map.of());
 
     /** Applied coupons. They have no calls of their own, and show as ids that can be expanded; how much they take off is kept, whatever becomes of the coupon. */
     static final Resource DISCOUNTS = new Resource("discounts", "discount", () -> Ids.longId("di_"), template("discount"), new Params(), List.of(),

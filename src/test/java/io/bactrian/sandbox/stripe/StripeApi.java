@@ -170,6 +170,9 @@ final class StripeApi {
         } else if (node instanceof ObjectNode object && !path.isEmpty()) {
             var dot = path.indexOf('.');
             var field = dot < 0 ? path : path.substring(0, dot);
+            if (!object.has(field) && Prices.EXPANDABLE.contains(field) && "price".equals(Json.text(object, "object"))) {
+                object.set(field, tx.find(Json.text(object, "id")).get(field));
+            }
             if (!object.has(field)) {
                 throw ApiError.invalid(null, "This property cannot be expanded (" + whole + ").", "expand");
             }
