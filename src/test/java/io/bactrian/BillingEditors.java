@@ -377,8 +377,9 @@ final class BillingEditors implements AutoCloseable {
         return what + " '" + values.incrementAndGet() + "' 🐫";
     }
 
+    /** A multiple of ten: the last digit of an amount in KWD is 0. */
     private static long amount(Random random) {
-        return random.nextInt(10) == 0 ? -random.nextInt(500) : random.nextInt(5000);
+        return 10L * (random.nextInt(10) == 0 ? -random.nextInt(50) : random.nextInt(500));
     }
 
     private static String currency(Random random) {
