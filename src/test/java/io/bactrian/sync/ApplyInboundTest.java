@@ -336,8 +336,8 @@ class ApplyInboundTest {
         var id = scene.linked("{name:'Ada'}");
         scene.edit(id, START + 1, "{name:'Grace'}");
         var claim = scene.hub.claim(id);
-        assertEquals("bactrian:customers:1:1", claim.keyPrefix());
-        assertEquals("echo", scene.event("created", "ext_1", START, "bactrian:customers:1:0:x", id, null, "{name:'Ada'}"));
+        assertEquals(scene.hub.key("1:1"), claim.keyPrefix());
+        assertEquals("echo", scene.event("created", "ext_1", START, scene.hub.key("1:0:x"), id, null, "{name:'Ada'}"));
         assertEquals("update", scene.link(id).get("in_flight_op").asText());
     }
 
@@ -345,7 +345,7 @@ class ApplyInboundTest {
     void a_key_of_ours_that_we_do_not_remember_is_only_a_hint() throws SQLException {
         // A hub restored from a backup: the remote knows of writes that we do not.
         var id = scene.linked("{name:'Ada'}");
-        assertEquals("deferred", scene.event("updated", "ext_1", START + 9, "bactrian:customers:1:7:x", id, "{name:'Ada'}", "{name:'Grace'}"));
+        assertEquals("deferred", scene.event("updated", "ext_1", START + 9, scene.hub.key("1:7:x"), id, "{name:'Ada'}", "{name:'Grace'}"));
         assertEquals("fetch", scene.hub.claim(id).action());
     }
 
