@@ -234,7 +234,7 @@ class EventsPollTest {
                 .start();
         var id = text("insert into customers (name) values ('Ada') returning id");
         eventually().until(() -> externalId(id) != null);
-        assertEquals(List.of("POST"), stripe.apiCalls().stream().map(ApiCall::method).toList());
+        assertEquals(List.of("POST"), stripe.apiCalls().stream().filter(call -> !call.path().equals("/v1/account")).map(ApiCall::method).toList());
         assertNull(reached());
     }
 

@@ -147,6 +147,18 @@ class MovedInstallationTest {
     }
 
     @Test
+    void an_event_that_comes_before_the_account_is_known_waits() throws Exception {
+        try (var wrong = StripeSimulator.start(StripeSimulator.Options.inMemory().withAccountId("acct_second"));
+                var application = start(database.jdbcUrl(), wrong, "camel.main.routes-exclude-pattern", "file:routes/stripe-account.camel.yaml")) {
+            var hub = database.dataSource();
+            assertEquals(List.of(), wrong.apiCalls());
+            wrong.dashboard().createCustomer(Map.of("name", "Somebody else's"));
+            eventually().until(() -> texts(hub, "select outcome from sync.event where external_id <> '" + object + "'"), List.of("held")::equals);
+            assertEquals("1", text(hub, "select count(*) from customers"));
+        }
+    }
+
+    @Test
     void another_account_that_a_person_accepts_begins_with_nothing_linked() throws Exception {
         try (var second = StripeSimulator.start(StripeSimulator.Options.inMemory().withAccountId("acct_second"));
                 var application = start(database.jdbcUrl(), second)) {
@@ -196,13 +208,13 @@ class MovedInstallationTest {
         return dataSource;
     }
 
-    private static TestApplication start(String jdbcUrl, StripeSimulator stripe) throws Exception {
-        var application = TestApplication.builder().postgres(jdbcUrl).kafka(kafka)
+    private static TestApplication start(String jdbcUrl, StripeSimulator stripe, String... setting) throws Exception {
+        var builder = TestApplication.builder().postgres(jdbcUrl).kafka(kafka)
                 .with("stripe.api-base", stripe.baseUrl().toString())
                 .with("postgres.pool-size", "8")
                 .with("kafka.consumers", "1")
-                .with("retry.interval", "200")
-                .start();
+                .with("retry.interval", "200");
+        var application = (setting.length == 2 ? builder.with(setting[0], setting[1]) : builder).start();
         stripe.webhookUrl(application.url("/webhooks/stripe").toString());
         return application;
     }
