@@ -3,9 +3,16 @@
 -- Repeatable: every statement replaces what is there.
 
 -- What every idempotency key of a record begins with; its revision and a hash of the request follow.
-create or replace function sync.key_prefix(p_entity text, p_record_id text) returns text language sql immutable as $$
-  select format('bactrian:%s:%s:', p_entity, case when length(p_record_id) > 64 then md5(p_record_id) else p_record_id end);
-$$;
+create or replace function sync.key_prefix(p_entity text, p_record_id text) returns text language plpgsql stable as $$
+begin
+  return format('bactrian:%s:%s:%s:', sync.hub(), p_entity, case when length(p_record_id) > 64 then md5(p_record_id) else p_record_id end);
+end $$;
+
+-- The same before there was an installation: of writes up to old_key_to of their link.
+create or replace function sync.old_key_prefix(p_entity text, p_record_id text) returns text language plpgsql immutable as $$
+begin
+  return format('bactrian:%s:%s:', p_entity, case when length(p_record_id) > 64 then md5(p_record_id) else p_record_id end);
+end $$;
 
 -- Takes a record for one outbound write.
 --
@@ -23,6 +30,7 @@ $$;
 --         update    send what differs between record and base, both whole records
 --         delete    delete external_id
 --         fetch     read external_id and settle with what it says
+--         point     add the pointers to external_id, then the same as fetch
 -- Every action but none, busy, parked and waiting must end in sync.settle or sync.fail with the token. key_prefix begins the
 -- idempotency key. In record and base other records are named by their ids in the system, and so are parts that are sent: see
 -- sync.external.
@@ -203,6 +211,10 @@ begin
     action := case when v_base = '{}' then 'none' else 'update' end;
   end if;
 
+  if action = 'none' and l.old_pointer and l.external_id is not null and l.deleted_at is null and v_record is not null and not sync.is_paused_in(p_system) then
+    action := 'point';
+  end if;
+
   if action = 'none' then
     if l.parked_at is not null or l.look_at is not null then
       update sync.link t set parked_at = case when l.look_at is not null and l.deleted_at is null then coalesce(t.parked_at, clock_timestamp()) end,
@@ -225,7 +237,8 @@ begin
   v_in_flight := case when action = 'create' then record
                       when action = 'find'   then l.in_flight
                       when action = 'update' then coalesce(v_repeat, sync.pick(v_record, v_moved))
-                      when action = 'fetch'  then jsonb_build_object('edited_at', l.look_at) end;
+                      when action = 'fetch'  then jsonb_build_object('edited_at', l.look_at)
+                      when action = 'point'  then '{"edited_at": "epoch", "point": true}' end;
   if action = 'find' then
     v_base := record; -- what is made if nothing is found
   end if;
@@ -294,7 +307,7 @@ begin
   if l.in_flight_op is distinct from action and action <> 'find' then
     l.in_flight_at := v_now;
   end if;
-  l.in_flight_op := case action when 'find' then 'create' else action end;
+  l.in_flight_op := case action when 'find' then 'create' when 'point' then 'fetch' else action end;
   l.in_flight := v_in_flight;
   l.in_flight_base := v_base;
   if action = 'update' and v_fields <> p_fields then
@@ -304,7 +317,8 @@ begin
 
   token := l.lease_token;
   external_id := l.external_id;
-  key_prefix := sync.key_prefix(p_entity, p_record_id) || l.revision;
+  key_prefix := case when l.revision <= l.old_key_to then sync.old_key_prefix(p_entity, p_record_id) -- the same request again, under its key
+                     else sync.key_prefix(p_entity, p_record_id) end || l.revision;
   in_flight_at := l.in_flight_at;
   return next;
 end $$;
@@ -452,6 +466,7 @@ begin
     return 'lost';
   end if;
   v_op := l.in_flight_op;
+  v_in_flight := l.in_flight;
   v_what := sync.describe_call(l, p_system);
   begin
     p_remote := sync.internal(p_system, p_entity, p_record_id, p_remote,
@@ -576,6 +591,10 @@ begin
       l.in_chain := false;
       delete from sync.failure f
        where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'in';
+      if v_op = 'fetch' and v_in_flight ? 'point' then
+        l.old_pointer := false;
+        update sync.link t set old_pointer = false where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id;
+      end if;
     exception when others then
       perform sync.keep_failure(p_system, p_entity, p_record_id, sqlstate, sqlerrm, null);
       v_outcome := 'failed';
@@ -612,7 +631,7 @@ begin
   if l.touched
      or l.deleted_at is not null and v_record is not null and l.deletion is null
      or l.deleted_at is null and l.deletion is null and l.parked_at is null and v_outcome <> 'failed' -- a person's turn, or the next change's
-        and (v_outcome = 'missed' or l.look_at is not null or v_record is null
+        and (v_outcome = 'missed' or l.look_at is not null or l.old_pointer or v_record is null
              or sync.to_do(l, v_record, v_fields, p_policy) <> '{}') then
     perform sync.poke(p_entity, p_record_id, p_system);
   elsif v_op = 'fetch' and v_outcome <> 'failed' then
@@ -670,7 +689,7 @@ create or replace function sync.describe_call(l sync.link, p_system text) return
            when 'create' then 'create in ' || p_system
            when 'update' then 'update in ' || p_system || ' of ' || (select string_agg(f, ', ' order by f) from jsonb_object_keys(l.in_flight) f)
            when 'delete' then 'delete in ' || p_system
-           when 'fetch'  then 'read from ' || p_system
+           when 'fetch'  then case when l.in_flight ? 'point' then 'pointer added, and read from ' else 'read from ' end || p_system
            else 'write to ' || p_system || ', whose event came before the answer' end;
 $$;
 

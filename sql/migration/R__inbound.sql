@@ -9,6 +9,7 @@
 --   at           seconds since the epoch, by the system's clock
 --   external_id  the object it is about
 --   hub_id       the record that the object points to, if any: a hint, not an identity
+--   hub          the installation whose record that is, if it says so: only ours counts, see sync.pointer
 --   key          the idempotency key of the request that caused it, if any
 --   deleted      true when the object is gone
 --   made         seconds since the epoch, when the object was made, if the event tells. A record of an object that is a day
@@ -21,8 +22,9 @@
 --
 -- Returns what it came to: created, applied, conflict, unchanged, echo, deleted; duplicate; tombstone (late, about an
 -- object that is gone); deferred (not to be trusted: a worker reads the object); failed (kept in sync.failure); held (its
--- system is paused, or the table cannot be seen: sync.release_events applies it); delete_held (it waits for a person); waiting (it refers to an object that the hub does not have yet: the same
--- applies it then); ignored (about an object without an id).
+-- system is paused, or the table cannot be seen: sync.release_events applies it); delete_held (it waits for a person); waiting (it refers to
+-- an object that the hub does not have yet: the same applies it then); ignored (about an object without an id); foreign
+-- (about an object that points into another installation, or names none: no record is made of it, see sync.foreign_object).
 create or replace function sync.apply_inbound(
   p_system text, p_entity text, p_event text, p_remote text, p_previous text, p_error text, p_fields text[], p_policy text)
 returns text language plpgsql set lock_timeout = '5s' set timezone = 'UTC' set enable_seqscan = off as $$
@@ -53,14 +55,20 @@ begin
     v_outcome := case when e ->> 'external_id' is null then 'ignored'
                       else sync.apply_event(p_system, p_entity, e, p_remote::jsonb, p_previous::jsonb, p_fields, p_policy) end;
   exception when sqlstate 'BA001' then
-    v_outcome := 'waiting';
-    v_waits_for := sqlerrm;
-    perform sync.record_failure(p_system, p_entity,
-      coalesce((select t.record_id from sync.link t
-                 where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id'), e ->> 'external_id'),
-      'in', 'permanent', 'reference',
-      format('it refers to %s, which is not in the hub yet: it is applied as soon as that is, or a heal of %s finds that it is gone',
-             replace(v_waits_for, '/', ' '), split_part(v_waits_for, '/', 1)), e ->> 'id', null);
+    if sync.is_foreign(p_system, sqlerrm)
+       and not exists (select from sync.link t where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id') then
+      v_outcome := 'foreign'; -- an invoice, say, of another installation's customer
+      perform sync.note_foreign(p_system, p_entity, e ->> 'external_id', null, null);
+    else
+      v_outcome := 'waiting';
+      v_waits_for := sqlerrm;
+      perform sync.record_failure(p_system, p_entity,
+        coalesce((select t.record_id from sync.link t
+                   where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id'), e ->> 'external_id'),
+        'in', 'permanent', 'reference',
+        format('it refers to %s, which is not in the hub yet: it is applied as soon as that is, or a heal of %s finds that it is gone',
+               replace(v_waits_for, '/', ' '), split_part(v_waits_for, '/', 1)), e ->> 'id', null);
+    end if;
   when others then
     if sqlstate in ('42501', '42703', '42P01', 'BA002') and sync.block(p_system, p_entity) then
       v_outcome := 'held'; -- no fault of the event
@@ -140,12 +148,14 @@ begin
   return v_count;
 end $$;
 
--- Whether an object, entity/external id, has a record here, or had one.
+-- Whether an object, entity/external id, has a record here, or had one, or is not to have one.
 create or replace function sync.is_known(p_system text, p_object text) returns boolean language sql stable as $$
   select exists (select from sync.link l
                   where l.system = p_system and l.entity = split_part(p_object, '/', 1) and l.external_id = substr(p_object, strpos(p_object, '/') + 1))
       or exists (select from sync.tombstone t
-                  where t.system = p_system and t.entity = split_part(p_object, '/', 1) and t.external_id = substr(p_object, strpos(p_object, '/') + 1));
+                  where t.system = p_system and t.entity = split_part(p_object, '/', 1) and t.external_id = substr(p_object, strpos(p_object, '/') + 1))
+      or exists (select from sync.foreign_object f
+                  where f.system = p_system and f.entity = split_part(p_object, '/', 1) and f.external_id = substr(p_object, strpos(p_object, '/') + 1));
 $$;
 
 create or replace function sync.apply_event(
@@ -156,7 +166,8 @@ declare
   v_at          timestamptz := to_timestamp((e ->> 'at')::float8);
   v_key         text        := e ->> 'key';
   v_hub_id      text        := e ->> 'hub_id';
-  v_ours        boolean     := starts_with(coalesce(v_key, ''), 'bactrian:' || p_entity || ':');
+  v_ours        boolean     := starts_with(coalesce(v_key, ''), format('bactrian:%s:%s:', sync.hub(), p_entity));
+  v_pointer     text;
   l             sync.link;
   v_linked      boolean;
   v_adopted     boolean := false;
@@ -183,6 +194,7 @@ begin
     if not v_linked then
       -- Whatever record it points to is not known to be its own. Should it be, the answer to our create finds the tombstone.
       insert into sync.tombstone (system, entity, external_id) values (p_system, p_entity, v_external_id);
+      delete from sync.foreign_object f where f.system = p_system and f.entity = p_entity and f.external_id = v_external_id;
     elsif l.deleted_at is not null then
       return 'tombstone';
     else
@@ -203,7 +215,20 @@ begin
   end if;
 
   if not v_linked then
-    v_hub_id := sync.id(p_entity, v_hub_id); -- null when it is somebody else's
+    v_pointer := sync.pointer(p_entity, v_hub_id, e ->> 'hub');
+    v_hub_id := sync.id(p_entity, v_hub_id); -- null when it is no id
+    if v_pointer = 'unsaid' then
+      -- Made by an older version: ours only if its request is known to have been.
+      select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.record_id = v_hub_id;
+      if starts_with(v_key, sync.key_prefix(p_entity, v_hub_id)) or l.in_flight_op = 'create' and sync.key_revision(l, v_key) is not null then
+        v_pointer := 'ours';
+      end if;
+    end if;
+    if v_pointer in ('other', 'unsaid') then
+      perform sync.note_foreign(p_system, p_entity, v_external_id, e ->> 'hub', e ->> 'hub_id');
+      return 'foreign';
+    end if;
+    delete from sync.foreign_object f where f.system = p_system and f.entity = p_entity and f.external_id = v_external_id;
   end if;
   if not v_linked and v_hub_id is not null and sync.read(p_entity, v_hub_id) is not null then
     -- Not linked, but it points to a record: a create of ours whose answer has not come yet, or a hub that has lost its links.
@@ -215,7 +240,7 @@ begin
                 and (l.in_flight_op = 'create' or sync.read(p_entity, l.record_id) is not null);
   end if;
 
-  if not v_linked and found and l.deleted_at is null and starts_with(coalesce(v_key, ''), sync.key_prefix(p_entity, l.record_id)) then
+  if not v_linked and l.record_id is not null and l.deleted_at is null and sync.key_revision(l, v_key) is not null then
     raise exception 'record % has two objects in %: % is linked, % is not', l.record_id, p_system, l.external_id, v_external_id
       using errcode = 'unique_violation'; -- a create was repeated under another key after all; a person removes one
   end if;
@@ -251,9 +276,8 @@ begin
   v_edited := sync.moved(coalesce(p_previous, l.remote_base), p_remote, p_fields);
   v_news := sync.moved(l.remote_base, p_remote, v_edited);
 
-  if starts_with(coalesce(v_key, ''), sync.key_prefix(p_entity, l.record_id)) then
-    v_revision := split_part(substr(v_key, length(sync.key_prefix(p_entity, l.record_id)) + 1), ':', 1);
-  end if;
+  v_revision := sync.key_revision(l, v_key);
+  v_ours := v_ours or v_revision is not null;
 
   if l.deleted_at is not null then
     -- The delete wins. What was edited before it and nobody has seen is kept.

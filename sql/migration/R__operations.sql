@@ -34,10 +34,13 @@ begin
    where name = p_system;
 end $$;
 
--- Goes on, and catches up. Says what waits.
+-- Goes on, and catches up. Says what waits; or why not, when a person must say first what has happened: see sync.held_because.
 create or replace function sync.resume(p_system text, p_direction text default 'both') returns text language plpgsql as $$
 begin
   perform sync.check_direction(p_direction);
+  if sync.held_because(p_system) is not null then
+    return format('%s stays paused: %s', p_system, sync.held_because(p_system));
+  end if;
   update sync.system
      set out_paused_at      = case when p_direction in ('out', 'both') then null else out_paused_at end,
          out_paused_because = case when p_direction in ('out', 'both') then null else out_paused_because end,

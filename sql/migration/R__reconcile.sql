@@ -226,7 +226,7 @@ create or replace function sync.lock_run(p_run_id bigint, p_step text, p_positio
    where r.id = p_run_id and r.step = p_step and r.position is not distinct from p_position and r.state = 'running' for update;
 $$;
 
--- Step remote: keeps a page of listed objects, lines of {id, hub_id, state, error}. p_at: the remote's clock when it
+-- Step remote: keeps a page of listed objects, lines of {id, hub_id, hub, state, error}. p_at: the remote's clock when it
 -- answered, p_since: ours before it was asked, in seconds; p_match: a column that tells objects apart on both sides.
 create or replace function sync.keep_objects(
   p_run_id bigint, p_position text, p_objects text, p_next text, p_more boolean, p_at float8, p_since float8, p_match text)
@@ -240,10 +240,11 @@ begin
   if not found then
     return;
   end if;
-  insert into sync.run_object (run_id, external_id, hub_id, match, state, error, at)
-  select p_run_id, o ->> 'id', sync.id(r.entity, o ->> 'hub_id'), nullif(btrim(o -> 'state' ->> nullif(p_match, 'none')), ''),
+  insert into sync.run_object (run_id, external_id, hub_id, pointer, hub, pointed_to, match, state, error, at)
+  select p_run_id, o ->> 'id', case p.pointer when 'ours' then sync.id(r.entity, o ->> 'hub_id') end, p.pointer, o ->> 'hub', o ->> 'hub_id', nullif(btrim(o -> 'state' ->> nullif(p_match, 'none')), ''),
          nullif(o -> 'state', 'null'), o ->> 'error', v_at
-    from string_to_table(p_objects, E'\n') line, lateral (select line::jsonb where line <> '') j (o)
+    from string_to_table(p_objects, E'\n') line, lateral (select line::jsonb where line <> '') j (o),
+         lateral (select sync.pointer(r.entity, o ->> 'hub_id', o ->> 'hub')) p (pointer)
    where o ->> 'id' is not null
   on conflict (run_id, external_id) do nothing;
   get diagnostics v_kept = row_count;
@@ -291,8 +292,15 @@ begin
   loop
     v_seen := v_seen + 1;
     v_position := o.external_id;
+    if o.pointer = 'unsaid' then
+      perform sync.add_pointer(r, o);
+    end if;
     if exists (select from sync.link l where l.system = r.system and l.entity = r.entity and l.external_id = o.external_id)
        or exists (select from sync.tombstone t where t.system = r.system and t.entity = r.entity and t.external_id = o.external_id) then
+      continue;
+    end if;
+    if o.pointer in ('other', 'unsaid') then
+      perform sync.tell_foreign(r, o);
       continue;
     end if;
     v_record := sync.find_record(r, o, p_match);
@@ -309,7 +317,7 @@ begin
     if r.mode = 'heal' or r.mode = 'link' and v_record is not null then
       v_outcome := sync.apply_inbound(r.system, r.entity,
         jsonb_build_object('id', format('reconcile:%s:%s', r.id, o.external_id), 'type', 'reconcile', 'at', extract(epoch from o.at),
-                           'external_id', o.external_id, 'hub_id', v_record, 'deleted', false)::text,
+                           'external_id', o.external_id, 'hub_id', v_record, 'hub', sync.hub(), 'deleted', false)::text,
         o.state::text, null, o.error, p_fields, p_policy);
       update sync.difference d
          set mended_at = clock_timestamp(), record_id = coalesce(d.record_id, (select l.record_id from sync.link l
@@ -324,6 +332,37 @@ begin
     end if;
   end loop;
   perform sync.advance_run(r, v_position, v_seen, v_seen < p_limit);
+end $$;
+
+-- A linked object points to its record as an older version made it: a worker adds the installation.
+create or replace function sync.add_pointer(r sync.run, o sync.run_object) returns void language plpgsql as $$
+declare
+  v_record text;
+begin
+  select l.record_id into v_record from sync.link l
+   where l.system = r.system and l.entity = r.entity and l.external_id = o.external_id and l.deleted_at is null
+     and l.record_id = sync.id(r.entity, o.pointed_to);
+  if not found then
+    return;
+  end if;
+  insert into sync.difference (run_id, kind, record_id, external_id, todo) values (r.id, 'old_pointer', v_record, o.external_id, r.mode <> 'diff');
+  update sync.link l set old_pointer = true where r.mode <> 'diff' and l.system = r.system and l.entity = r.entity and l.record_id = v_record;
+end $$;
+
+-- An object without a link that points into another installation, or names none: a person says whose it is (sync.link). The record that
+-- it names is a hint only where it names no other installation.
+create or replace function sync.tell_foreign(r sync.run, o sync.run_object) returns void language plpgsql as $$
+declare
+  v_record text := case o.pointer when 'unsaid' then sync.id(r.entity, o.pointed_to) end;
+begin
+  if sync.read(r.entity, v_record) is null
+     or exists (select from sync.link l where l.system = r.system and l.entity = r.entity and l.record_id = v_record
+                                          and (l.external_id is not null or l.deleted_at is not null)) then
+    v_record := null;
+  end if;
+  insert into sync.difference (run_id, kind, record_id, external_id, remote)
+       values (r.id, 'unlinked', v_record, o.external_id, case o.pointer when 'unsaid' then o.state end);
+  perform sync.note_foreign(r.system, r.entity, o.external_id, o.hub, o.pointed_to);
 end $$;
 
 -- The record that an object without a link belongs to: the one that it points to; else the one with the same value in

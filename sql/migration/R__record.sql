@@ -272,7 +272,7 @@ end $$;
 
 -- A state in canonical form, as a mapping makes it, in the hub's own ids: p_state names other records and its parts by their
 -- ids in the other system. A field that refers to a tracked table becomes that record's id. The list of a part,
--- "invoice_items": [{id, hub_id, …}], which tells of all that there are, becomes one field for each, and null for those in p_known
+-- "invoice_items": [{id, hub_id, hub, …}], which tells of all that there are, becomes one field for each, and null for those in p_known
 -- that it does not have; a single one, "invoice_items/<external id>": {…} or null, is renamed. p_make: a part that is met for the
 -- first time gets an id, and a link that remembers it; and BA001 is raised when the state refers to an object that the hub does
 -- not have, with the message <entity>/<external id>. Else the one keeps its id there, and the other is null.
@@ -299,20 +299,26 @@ begin
   end loop;
   for p in select * from sync.entity t where t.name = any (e.parts) loop
     for v in select s.key, s.value, substr(s.key, length(p.name) + 2) as id from jsonb_each(p_state) s where starts_with(s.key, p.name || '/') loop
-      v_id := sync.part_id(p_system, p, p_record_id, v.id, v.value ->> 'hub_id', p_known, p_make);
+      v_id := sync.part_id(p_system, p, p_record_id, v.id, sync.own_pointer(v.value), p_known, p_make);
       p_state := p_state - v.key || jsonb_build_object(
         p.name || '/' || v_id, case when v.value = 'null' then v.value else sync.internal_part(p_system, p, v_id, v.value, p_known, p_make) end);
     end loop;
     if jsonb_typeof(p_state -> p.name) = 'array' then
       v_part := coalesce((select jsonb_object_agg(k, null) from jsonb_object_keys(p_known) k where starts_with(k, p.name || '/')), '{}');
       for v in select l.value from jsonb_array_elements(p_state -> p.name) l loop
-        v_id := sync.part_id(p_system, p, p_record_id, v.value ->> 'id', v.value ->> 'hub_id', p_known, p_make);
+        v_id := sync.part_id(p_system, p, p_record_id, v.value ->> 'id', sync.own_pointer(v.value), p_known, p_make);
         v_part := v_part || jsonb_build_object(p.name || '/' || v_id, sync.internal_part(p_system, p, v_id, v.value, p_known, p_make));
       end loop;
       p_state := p_state - p.name || v_part;
     end if;
   end loop;
   return p_state;
+end $$;
+
+-- The row that a part points to, unless it names another installation. One that names none is believed: it is a part of what is ours.
+create or replace function sync.own_pointer(p_part jsonb) returns text language plpgsql stable as $$
+begin
+  return case when coalesce(p_part ->> 'hub', sync.hub()) = sync.hub() then p_part ->> 'hub_id' end;
 end $$;
 
 -- The same for one part. It does not wait for an object that the hub does not have: it comes without it, and its link remembers to
@@ -323,7 +329,7 @@ declare
   v     record;
   v_ref jsonb;
 begin
-  p_part := p_part - 'id' - 'hub_id';
+  p_part := p_part - 'id' - 'hub_id' - 'hub';
   for v in select r.key, r.value, p_part ->> r.key as id from jsonb_each_text(p.refs) r where jsonb_typeof(p_part -> r.key) = 'string' loop
     v_ref := sync.internal_ref(p_system, v.value, v.id, false);
     if p_make and v_ref = 'null' and not sync.is_known(p_system, v.value || '/' || v.id) then

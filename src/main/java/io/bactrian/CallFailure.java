@@ -49,6 +49,8 @@ public final class CallFailure {
         exchange.setVariable("slow_down", null);
         if (stripe != null) {
             describe(exchange, system, stripe);
+        } else if (causeOf(exception, OtherAccountException.class) != null) {
+            fail(exchange, StripeApiException.FATAL, "other_account", causeOf(exception, OtherAccountException.class).getMessage(), null, null);
         } else if (causeOf(exception, RefusedException.class) != null) {
             fail(exchange, StripeApiException.PERMANENT, "refused", causeOf(exception, RefusedException.class).getMessage(), null, null);
         } else if (Refused.of(exception) != null) {

@@ -30,6 +30,7 @@ final class PostgresStartUp {
     private final Settings settings;
     private final DataSource dataSource;
     private List<String> entities = List.of();
+    private Optional<String> paused = Optional.empty();
 
     PostgresStartUp(Settings settings) {
         this.settings = settings;
@@ -127,6 +128,30 @@ final class PostgresStartUp {
         } catch (IOException e) {
             throw new StartUpException("sql/integration-register.sql cannot be read: " + e.getMessage(), e);
         }
+    }
+
+    /**
+     * Looks whether this is the database in which this installation was started before; if not, Postgres pauses all systems.
+     *
+     * @return nothing when that worked, else why it does not yet
+     * @throws StartUpException when it will not work without a change
+     */
+    Optional<String> checkInstallation() {
+        try (var connection = dataSource.getConnection(); var statement = connection.createStatement();
+                var rows = statement.executeQuery(Files.readString(Path.of("sql/installation-check.sql")))) {
+            rows.next();
+            paused = Optional.ofNullable(rows.getString("because"));
+            return Optional.empty();
+        } catch (SQLException e) {
+            return judge(e);
+        } catch (IOException e) {
+            throw new StartUpException("sql/installation-check.sql cannot be read: " + e.getMessage(), e);
+        }
+    }
+
+    /** Why all systems are paused, with what a person must do. */
+    Optional<String> paused() {
+        return paused;
     }
 
     /** The tables that were tracked after the migration. */

@@ -29,7 +29,7 @@ class ReconcileRouteTest {
             run("insert into customers (name) select 'Customer ' || n from generate_series(1, 20) n");
             run("select sync.track('customers')");
             for (int id = 1; id <= 20; id++) {
-                stripe.dashboard().createCustomer(Map.of("name", "Customer " + id, "metadata", Map.of("hub_id", Integer.toString(id))));
+                stripe.dashboard().createCustomer(Map.of("name", "Customer " + id, "metadata", Map.of("hub_id", Integer.toString(id), "hub", text("select sync.hub()"))));
             }
             stripe.dashboard().createCustomer(Map.of("name", "Stripe's own"));
             stripe.faults().only("GET", "/v1/customers").next(Fault.SERVER_ERROR, 2);

@@ -90,6 +90,7 @@ class StripeComponentTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
+            account             | retrieve         | GET /v1/account
             balanceTransactions | retrieve         | GET /v1/balance_transactions/x_1
             balanceTransactions | list             | GET /v1/balance_transactions
             charges             | create           | POST /v1/charges
@@ -398,7 +399,7 @@ class StripeComponentTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
-            stripe:customer                           | Unknown Stripe resource 'customer'. Known: balanceTransactions, charges, checkoutSessions, coupons, creditNotes, customers, disputes,
+            stripe:customer                           | Unknown Stripe resource 'customer'. Known: account, balanceTransactions, charges, checkoutSessions, coupons, creditNotes, customers, disputes,
             stripe:customers?method=finalize          | Unknown method 'finalize' for stripe:customers. Known: create, delete, list, retrieve, search, update
             stripe:customers?apiKey=                  | stripe.api-key is not set. It is the option apiKey of the stripe component
             stripe:customers?apiKey=sk test           | stripe.api-key (the option apiKey) contains a space or another character that no key has

@@ -51,6 +51,8 @@ final class Account implements Closeable {
     private Courier courier = (endpoint, event) -> { };
     private long sequence;
     private long version;
+    private volatile String id = "acct_simulator";
+    private volatile String apiVersion = Events.API_VERSION;
 
     /**
      * @param journal where commits go, or null to keep them in memory only
@@ -75,6 +77,28 @@ final class Account implements Closeable {
                 to.deliver(endpoint, event);
             }
         }
+    }
+
+    /** The account's id, {@code acct_…}. */
+    String id() {
+        return id;
+    }
+
+    void id(String id) {
+        this.id = id;
+    }
+
+    /** The account's default API version, in which events are spelled from now on. */
+    String apiVersion() {
+        return apiVersion;
+    }
+
+    /** @throws IllegalArgumentException when no event can be spelled in that version */
+    void apiVersion(String apiVersion) {
+        if (!ApiVersion.KNOWN.contains(apiVersion)) {
+            throw new IllegalArgumentException("api_version: known are " + String.join(", ", ApiVersion.KNOWN));
+        }
+        this.apiVersion = apiVersion;
     }
 
     /** Epoch seconds: the one clock of objects, events and answers. */
@@ -112,7 +136,7 @@ final class Account implements Closeable {
         var receivers = new HashMap<String, Set<String>>();
         for (var pending : tx.events) {
             var to = endpoints.of(pending.type());
-            var event = Stored.of(++last, Resources.EVENTS, Events.event(tx, pending, to.size()));
+            var event = Stored.of(++last, Resources.EVENTS, Events.event(tx, pending, apiVersion, to.size()));
             events.add(event);
             if (!to.isEmpty()) {
                 receivers.put(event.id(), to);
@@ -122,6 +146,27 @@ final class Account implements Closeable {
         write(new Commit(puts, gone, receivers, List.of(), kept));
         forgetOldEvents();
         events.forEach(event -> receivers.getOrDefault(event.id(), Set.of()).forEach(endpoint -> courier.deliver(endpoint, event)));
+    }
+
+    /**
+     * Sends an event that no call has caused, and returns it as it is sent.
+     *
+     * @param listed whether it is kept and listed; else it is lost when the simulator stops before it is delivered
+     */
+    synchronized ObjectNode emit(ObjectNode event, boolean listed) {
+        var to = endpoints.of(Json.text(event, "type"));
+        var kept = Stored.of(sequence + 1, Resources.EVENTS, event);
+        var sent = listed ? kept : new Stored(kept.sequence(), kept.resource(), kept.id(), now(), kept.json(), false, kept.keys());
+        if (listed) {
+            write(new Commit(List.of(sent), List.of(), to.isEmpty() ? Map.of() : Map.of(sent.id(), to), List.of(), null));
+        }
+        to.forEach(endpoint -> courier.deliver(endpoint, sent));
+        return Json.object(sent(sent));
+    }
+
+    /** What an endpoint gets of an event, in the API version that the event names. */
+    synchronized byte[] sent(Stored event) {
+        return Json.bytes(ApiVersion.spell(Json.object(event.json()), this::live));
     }
 
     /** Records that an endpoint has an event, or will never get it. */
@@ -260,7 +305,7 @@ final class Account implements Closeable {
 
     private byte[] show(Stored stored) {
         if (stored.resource() == Resources.EVENTS) {
-            return Json.bytes(Json.object(stored.json()).put("pending_webhooks", owed.getOrDefault(stored.id(), Set.of()).size()));
+            return Json.bytes(ApiVersion.spell(Json.object(stored.json()), this::live).put("pending_webhooks", owed.getOrDefault(stored.id(), Set.of()).size()));
         }
         var view = stored.resource().view();
         return view == null || stored.deleted() ? stored.json() : Json.bytes(view.apply(Json.object(stored.json())));

@@ -2,6 +2,7 @@ package io.bactrian.sandbox.stripe;
 
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
+import java.util.Set;
 
 /**
  * The account's secret key, as a bearer token or as the user of basic authentication.
@@ -13,17 +14,23 @@ record ApiKey(String key) {
     /**
      * Checks the {@code Authorization} header, which may be null.
      *
+     * @param others keys that are good, too
+     * @return the key that was given
      * @throws ApiError 401
      */
-    void check(String authorization) {
+    String check(String authorization, Set<String> others) {
         var given = given(authorization == null ? "" : authorization);
         if (given.isEmpty()) {
             throw new ApiError(401, "invalid_request_error", null, "You did not provide an API key: send Authorization: Bearer <key>.", null);
         }
-        if (!given.equals(key)) {
-            var masked = given.length() < 12 ? "****" : given.substring(0, 3) + "****" + given.substring(given.length() - 4);
-            throw new ApiError(401, "invalid_request_error", null, "Invalid API Key provided: " + masked, null);
+        if (!given.equals(key) && !others.contains(given)) {
+            throw new ApiError(401, "invalid_request_error", null, "Invalid API Key provided: " + masked(given), null);
         }
+        return given;
+    }
+
+    static String masked(String key) {
+        return key.length() < 12 ? "****" : key.substring(0, 3) + "****" + key.substring(key.length() - 4);
     }
 
     private static String given(String authorization) {

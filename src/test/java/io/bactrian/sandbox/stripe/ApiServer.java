@@ -15,7 +15,7 @@ import org.slf4j.LoggerFactory;
 /**
  * {@code /v1/…} over HTTP: API key, faults, idempotency keys, headers.
  *
- * <p>429 and 401 come before everything and leave no trace. An idempotency key is looked up before the parameters are checked; what the call
+ * <p>429, 401 and 403 come before everything and leave no trace. An idempotency key is looked up before the parameters are checked; what the call
  * is then answered with, be it an error, is kept under the key in the same commit as the call's effect.
  */
 final class ApiServer {
@@ -27,15 +27,15 @@ final class ApiServer {
     private final StripeApi api;
     private final Faults faults;
     private final CallLog log;
-    private final ApiKey apiKey;
+    private final Access access;
 
-    ApiServer(Vertx vertx, Account account, Faults faults, CallLog log, ApiKey apiKey) {
+    ApiServer(Vertx vertx, Account account, Faults faults, CallLog log, Access access) {
         this.vertx = vertx;
         this.account = account;
         this.api = new StripeApi(account);
         this.faults = faults;
         this.log = log;
-        this.apiKey = apiKey;
+        this.access = access;
     }
 
     /** Answers a request whose body has been read. */
@@ -80,7 +80,7 @@ final class ApiServer {
             try {
                 params = decode(body);
                 refuseByLimit();
-                apiKey.check(request.getHeader("Authorization"));
+                access.check(request.getHeader("Authorization"), method, path, account.id());
                 if (faults.strikes(Fault.RESET_BEFORE_COMMIT, method, path)) {
                     drop(0);
                     return;

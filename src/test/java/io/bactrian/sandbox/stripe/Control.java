@@ -15,6 +15,9 @@ import java.util.function.UnaryOperator;
  * <caption>Calls</caption>
  * <tr><td>GET, POST, DELETE {@code /simulator/faults}</td><td>show, change, clear the faults</td></tr>
  * <tr><td>GET, DELETE {@code /simulator/calls}</td><td>the API calls that came in, newest first; forget them</td></tr>
+ * <tr><td>GET, POST {@code /simulator/account}</td><td>its id and default API version</td></tr>
+ * <tr><td>GET, POST, DELETE {@code /simulator/permissions}</td><td>show, change, clear what the keys may do</td></tr>
+ * <tr><td>POST {@code /simulator/events}</td><td>send an event that no call here causes: see {@link Emitter}</td></tr>
  * <tr><td>GET {@code /simulator/state}</td><td>counts, newest events and deliveries</td></tr>
  * <tr><td>GET, POST {@code /simulator/dashboard/customers}</td><td>search; create</td></tr>
  * <tr><td>GET, POST, DELETE {@code /simulator/dashboard/customers/{id}}</td><td>show, edit, delete one</td></tr>
@@ -73,6 +76,12 @@ final class Control {
                 case "DELETE faults 1" -> simulator.faults().clear().toJson();
                 case "GET calls 1" -> calls(number(query, "limit", 100));
                 case "DELETE calls 1" -> clearCalls();
+                case "GET account 1" -> identity();
+                case "POST account 1" -> changeIdentity(json(body));
+                case "GET permissions 1" -> simulator.access().toJson();
+                case "POST permissions 1" -> changeAccess(json(body));
+                case "DELETE permissions 1" -> simulator.access().clear().toJson();
+                case "POST events 1" -> simulator.emit(json(body));
                 case "GET state 1" -> state();
                 default -> throw unknown(method, path);
             };
@@ -124,6 +133,30 @@ final class Control {
     private JsonNode changeFaults(JsonNode change) {
         simulator.faults().change(change);
         return simulator.faults().toJson();
+    }
+
+    private JsonNode identity() {
+        return Json.MAPPER.createObjectNode().put("id", account.id()).put("api_version", account.apiVersion());
+    }
+
+    private JsonNode changeIdentity(JsonNode change) {
+        change.fieldNames().forEachRemaining(name -> {
+            if (!List.of("id", "api_version").contains(name)) {
+                throw new IllegalArgumentException("An account has no " + name + " here. Known: id, api_version");
+            }
+        });
+        if (change.has("api_version")) {
+            account.apiVersion(change.get("api_version").asText());
+        }
+        if (change.has("id")) {
+            account.id(change.get("id").asText());
+        }
+        return identity();
+    }
+
+    private JsonNode changeAccess(JsonNode change) {
+        simulator.access().change(change);
+        return simulator.access().toJson();
     }
 
     private JsonNode calls(int limit) {

@@ -16,11 +16,12 @@ final class Events {
     private Events() {
     }
 
-    static ObjectNode event(Transaction tx, Transaction.PendingEvent pending, int endpoints) {
+    /** An event as it is kept: in the present spelling, whatever version it names. See {@link ApiVersion}. */
+    static ObjectNode event(Transaction tx, Transaction.PendingEvent pending, String apiVersion, int endpoints) {
         var event = Json.MAPPER.createObjectNode()
                 .put("id", Ids.longId("evt_"))
                 .put("object", "event")
-                .put("api_version", API_VERSION)
+                .put("api_version", apiVersion)
                 .put("created", tx.now);
         var data = event.putObject("data").set("object", pending.object());
         if (pending.previous() != null) {

@@ -1,5 +1,6 @@
 package io.bactrian.sandbox.stripe;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;
 import io.vertx.core.file.FileSystemOptions;
@@ -12,6 +13,7 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.ExecutionException;
 
 /**
@@ -30,12 +32,15 @@ public final class StripeSimulator implements AutoCloseable {
      * @param webhookSecret signs webhooks; several, comma-separated, sign each
      * @param webhookUrl where webhooks go, or null for nowhere
      * @param webhookConcurrency how many webhooks may be under way at once
+     * @param accountId the account's id, {@code acct_…}
+     * @param apiVersion the account's default API version, in which its events are spelled: ours, or 2024-06-20
      */
-    public record Options(String host, int port, Path stateDir, String apiKey, String webhookSecret, String webhookUrl, int webhookConcurrency) {
+    public record Options(String host, int port, Path stateDir, String apiKey, String webhookSecret, String webhookUrl, int webhookConcurrency, String accountId,
+            String apiVersion) {
 
         /** With 16 webhooks under way at once. */
         public Options(String host, int port, Path stateDir, String apiKey, String webhookSecret, String webhookUrl) {
-            this(host, port, stateDir, apiKey, webhookSecret, webhookUrl, 16);
+            this(host, port, stateDir, apiKey, webhookSecret, webhookUrl, 16, "acct_simulator", Events.API_VERSION);
         }
 
         /** Loopback, a free port, memory only, the sandbox's key and secret, no webhooks. */
@@ -44,31 +49,39 @@ public final class StripeSimulator implements AutoCloseable {
         }
 
         public Options withHost(String host) {
-            return new Options(host, port, stateDir, apiKey, webhookSecret, webhookUrl, webhookConcurrency);
+            return new Options(host, port, stateDir, apiKey, webhookSecret, webhookUrl, webhookConcurrency, accountId, apiVersion);
         }
 
         public Options withPort(int port) {
-            return new Options(host, port, stateDir, apiKey, webhookSecret, webhookUrl, webhookConcurrency);
+            return new Options(host, port, stateDir, apiKey, webhookSecret, webhookUrl, webhookConcurrency, accountId, apiVersion);
         }
 
         public Options withStateDir(Path stateDir) {
-            return new Options(host, port, stateDir, apiKey, webhookSecret, webhookUrl, webhookConcurrency);
+            return new Options(host, port, stateDir, apiKey, webhookSecret, webhookUrl, webhookConcurrency, accountId, apiVersion);
         }
 
         public Options withApiKey(String apiKey) {
-            return new Options(host, port, stateDir, apiKey, webhookSecret, webhookUrl, webhookConcurrency);
+            return new Options(host, port, stateDir, apiKey, webhookSecret, webhookUrl, webhookConcurrency, accountId, apiVersion);
         }
 
         public Options withWebhookSecret(String webhookSecret) {
-            return new Options(host, port, stateDir, apiKey, webhookSecret, webhookUrl, webhookConcurrency);
+            return new Options(host, port, stateDir, apiKey, webhookSecret, webhookUrl, webhookConcurrency, accountId, apiVersion);
         }
 
         public Options withWebhookUrl(String webhookUrl) {
-            return new Options(host, port, stateDir, apiKey, webhookSecret, webhookUrl, webhookConcurrency);
+            return new Options(host, port, stateDir, apiKey, webhookSecret, webhookUrl, webhookConcurrency, accountId, apiVersion);
+        }
+
+        public Options withAccountId(String accountId) {
+            return new Options(host, port, stateDir, apiKey, webhookSecret, webhookUrl, webhookConcurrency, accountId, apiVersion);
+        }
+
+        public Options withApiVersion(String apiVersion) {
+            return new Options(host, port, stateDir, apiKey, webhookSecret, webhookUrl, webhookConcurrency, accountId, apiVersion);
         }
 
         public Options withWebhookConcurrency(int webhookConcurrency) {
-            return new Options(host, port, stateDir, apiKey, webhookSecret, webhookUrl, webhookConcurrency);
+            return new Options(host, port, stateDir, apiKey, webhookSecret, webhookUrl, webhookConcurrency, accountId, apiVersion);
         }
     }
 
@@ -79,16 +92,22 @@ public final class StripeSimulator implements AutoCloseable {
     private final CallLog calls = new CallLog(CALLS_KEPT);
     private final Webhooks webhooks;
     private final Dashboard dashboard;
+    private final Access access;
+    private final Emitter emitter;
     private final URI baseUrl;
 
     private StripeSimulator(Options options, Account account, Vertx vertx) throws IOException {
         this.options = options;
         this.account = account;
         this.vertx = vertx;
+        account.id(options.accountId());
+        account.apiVersion(options.apiVersion());
+        access = new Access(new ApiKey(options.apiKey()));
+        emitter = new Emitter(account);
         webhookUrl(options.webhookUrl());
         webhooks = new Webhooks(vertx, account, faults, options.webhookConcurrency());
         dashboard = new Dashboard(account, new StripeApi(account));
-        var api = new ApiServer(vertx, account, faults, calls, new ApiKey(options.apiKey()));
+        var api = new ApiServer(vertx, account, faults, calls, access);
         var site = new Site(vertx, api, new Control(this, account, webhooks, calls));
         baseUrl = URI.create("http://" + options.host() + ":" + listen(site).actualPort());
         account.deliverBy(webhooks);
@@ -137,6 +156,25 @@ public final class StripeSimulator implements AutoCloseable {
     /** What goes wrong on purpose. */
     public Faults faults() {
         return faults;
+    }
+
+    /** What the keys may do. */
+    public Access access() {
+        return access;
+    }
+
+    /** The API version in which events are spelled from now on: ours, or 2024-06-20. */
+    public void apiVersion(String apiVersion) {
+        account.apiVersion(apiVersion);
+    }
+
+    /** Sends an event that no call here causes, and returns it as it is sent: the fields are those of {@code POST /simulator/events}. */
+    public ObjectNode emit(Map<String, ?> event) {
+        return emitter.emit(Json.MAPPER.valueToTree(event));
+    }
+
+    ObjectNode emit(ObjectNode event) {
+        return emitter.emit(event);
     }
 
     /** Edits as a person makes them. */

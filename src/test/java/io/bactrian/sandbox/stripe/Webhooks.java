@@ -151,7 +151,7 @@ final class Webhooks implements Account.Courier {
             delivery.attempts++;
             change(delivery, Delivery.Status.SENDING, delivery.outcome);
         }
-        var body = delivery.event.json();
+        var body = account.sent(delivery.event);
         Future<Integer> answer;
         try {
             answer = client.request(new RequestOptions().setMethod(HttpMethod.POST).setAbsoluteURI(endpoint.url()).setIdleTimeout(TIMEOUT_MS))
