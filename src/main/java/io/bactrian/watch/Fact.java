@@ -29,6 +29,9 @@ record Fact(String metric, Tags tags, double value, String since, String reason)
 
     /** What a person should know, though it needs no alarm here. */
     String note() {
+        if (metric.equals("stopped")) {
+            return tag("system") + " has not let us " + (tag("direction").equals("in") ? "read " : "write ") + tag("entity") + " since " + since + ": " + reason;
+        }
         return metric.equals("paused")
                 ? tag("system") + " has been paused (" + tag("direction") + ") since " + since + ": " + reason
                 : tag("system") + " has not answered since " + since + ", only a probe calls it: " + reason;
