@@ -202,6 +202,8 @@ begin
   if not sync.may_touch(p_system, p_entity, case action when 'fetch' then 'in' else 'out' end, v_token)
      or not sync.may_call(p_system, v_token) or action = 'create' and p_first_contact <> 'off' and sync.meets_soon(p_system, p_entity, p_instance) then
     perform sync.park(p_system, p_entity, p_record_id);
+    delete from sync.failure f -- what it refers to is there by now
+     where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out' and f.code = 'reference';
     action := 'parked';
     return next;
     return;
@@ -681,6 +683,8 @@ begin
   perform sync.save(l);
   if v_outcome <> 'parked' then
     perform sync.record_failure(p_system, p_entity, p_record_id, 'out', p_class, p_code, p_reason, p_request_id, p_retry_after);
+  else
+    delete from sync.failure f where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out' and f.code = 'reference';
   end if;
   if l.touched or v_look and l.parked_at is null or v_outcome = 'refused' and l.in_flight_at = 'epoch' then
     perform sync.poke(p_entity, p_record_id, p_system);

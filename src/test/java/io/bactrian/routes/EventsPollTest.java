@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import io.bactrian.TestApplication;
 import io.bactrian.TestServices;
 import io.bactrian.sandbox.SandboxKafka;
+import io.bactrian.sandbox.stripe.Access.Level;
 import io.bactrian.sandbox.stripe.ApiCall;
 import io.bactrian.sandbox.stripe.Fault;
 import io.bactrian.sandbox.stripe.StripeSimulator;
@@ -224,6 +225,17 @@ class EventsPollTest {
         eventually().until(() -> count("invoices where memo = 'new'") == 1);
         assertEquals(1, count("invoice_items"));
         assertEquals(List.of(), texts("select reason from sync.failure where next_attempt_at is null"));
+    }
+
+    @Test
+    void a_list_of_events_that_may_not_be_read_is_told_and_tried_again() throws Exception {
+        stripe.access().limit("events", Level.NONE);
+        startApplication("poll");
+        create("Ada");
+        eventually().until(() -> texts("select reason from sync.status() where metric = 'stopped' and entity = 'events' and reason like '%rak_event_read%'").size() == 1);
+        stripe.access().clear();
+        eventually().until(() -> count("customers") == 1);
+        assertEquals(0, count("sync.status() where metric = 'stopped'"));
     }
 
     @Test
