@@ -13,4 +13,5 @@ select sync.fail(
          p_reason      => :#${variable.reason},
          p_request_id  => :#${variable.request_id},
          p_retry_after => :#${variable.retry_after}::numeric,
-         p_details     => jsonb_build_object('offset', :#${variable.cause}::text))
+         p_details     => jsonb_build_object('offset', :#${variable.cause}::text),
+         p_permission  => :#${variable.permission})

@@ -51,8 +51,8 @@ begin
   if v_reason is null then
     return false;
   end if;
-  insert into sync.blocked as b (system, entity, cause, reason) values (p_system, p_entity, 'table', v_reason)
-  on conflict (system, entity, cause) do update set reason = excluded.reason where b.reason <> excluded.reason;
+  insert into sync.blocked as b (system, entity, reason) values (p_system, p_entity, v_reason)
+  on conflict (system, entity) do update set reason = excluded.reason where b.reason <> excluded.reason;
   return true;
 end $$;
 
@@ -62,12 +62,12 @@ declare
   b        sync.blocked;
   v_reason text;
 begin
-  for b in select * from sync.blocked t where t.cause = 'table' loop
+  for b in select * from sync.blocked t loop
     v_reason := sync.obstacle(b.system, b.entity);
     if v_reason is null then
-      delete from sync.blocked t where t.system = b.system and t.entity = b.entity and t.cause = 'table';
+      delete from sync.blocked t where t.system = b.system and t.entity = b.entity;
     elsif v_reason <> b.reason then
-      update sync.blocked t set reason = v_reason where t.system = b.system and t.entity = b.entity and t.cause = 'table';
+      update sync.blocked t set reason = v_reason where t.system = b.system and t.entity = b.entity;
     end if;
   end loop;
 end $$;

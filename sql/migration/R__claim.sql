@@ -21,7 +21,7 @@ end $$;
 -- call may take; p_instance: who asks; p_first_contact: the mode of the reconcile when a system is met, or off.
 -- action: none      nothing to do
 --         busy      somebody else holds the record; they will look again
---         parked    the system is paused, or does not answer: sync.unpark asks again
+--         parked    the system is paused, does not answer, or does not let us: sync.unpark asks again
 --         waiting   it refers to a record that the system does not have yet: asked for again when it does, see sync.failure
 --         find      a create whose outcome nobody knows, and which cannot be repeated, because its idempotency key is forgotten
 --                   by now, or its request refused: look for the object among those made since in_flight_at. Settle with
@@ -56,7 +56,7 @@ begin
   end if;
   insert into sync.link (system, entity, record_id) values (p_system, p_entity, p_record_id) on conflict do nothing;
   perform sync.park(p_system, p_entity, p_record_id);
-  select string_agg(b.reason, '; ') into v_reason from sync.blocked b where b.system = p_system and b.entity = p_entity;
+  select b.reason into v_reason from sync.blocked b where b.system = p_system and b.entity = p_entity;
   perform sync.record_failure(p_system, p_entity, p_record_id, 'out', 'permanent', 'blocked', v_reason, null, null);
   action := 'parked';
   return next;
@@ -111,7 +111,7 @@ begin
   if sync.makes_part(l) and (l.in_flight_at < v_now - interval '23 hours' or sync.names_what_is_gone(l, p_fields)) then
     l := sync.look_for_part(l);
   end if;
-  if sync.seeks_part(l) and sync.is_paused_in(p_system) then
+  if sync.seeks_part(l) and sync.is_paused_in(p_system, p_entity) then
     l.parked_at := coalesce(l.parked_at, clock_timestamp());
     l.lease_token := null;
     l.lease_until := null;
@@ -165,7 +165,7 @@ begin
   elsif l.in_flight_op = 'delete' then
     action := 'delete'; -- of unknown outcome: finished first, even if the id has a new record meanwhile
     record := null;
-  elsif l.look_at is not null and (v_record is null or l.in_flight_op is distinct from 'update') and not sync.is_paused_in(p_system) then
+  elsif l.look_at is not null and (v_record is null or l.in_flight_op is distinct from 'update') and not sync.is_paused_in(p_system, p_entity) then
     action := 'fetch'; -- even if the record is gone: what was edited there is kept
   elsif v_record is null then
     action := sync.decide_deletion(l, 'out');
@@ -271,8 +271,11 @@ begin
   end if;
 
   v_token := nextval('sync.lease_token');
-  if not sync.may_call(p_system, v_token) or action = 'create' and p_first_contact <> 'off' and sync.meets_soon(p_system, p_entity, p_instance) then
+  if not sync.may_touch(p_system, p_entity, case action when 'fetch' then 'in' else 'out' end, v_token)
+     or not sync.may_call(p_system, v_token) or action = 'create' and p_first_contact <> 'off' and sync.meets_soon(p_system, p_entity, p_instance) then
     perform sync.park(p_system, p_entity, p_record_id);
+    delete from sync.failure f -- what it refers to is there by now
+     where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out' and f.code = 'reference';
     action := 'parked';
     return next;
     return;
@@ -482,6 +485,7 @@ begin
   end if;
   p_fields := sync.fields(p_fields, l.hub_base, l.remote_base, l.in_flight, p_remote);
   perform sync.end_probe(p_system, p_token, true);
+  perform sync.end_scope_probe(p_system, p_token, true);
   delete from sync.failure f
    where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out'
      and (v_op is distinct from 'fetch' or f.class <> 'transient'); -- a read is no success of the write that it prepares: see below
@@ -699,7 +703,10 @@ $$;
 --                     or after p_retry_after seconds if the system said so
 --          permanent  the system said no for good: nothing was written there, and only a person or another change of the
 --                     record can mend it
+--          denied     a permission is missing, so it would say no to every record of its kind: those wait. To one record alone, when it
+--                     says yes to others, that is permanent
 --          fatal      it would say no to every record: the system is paused, and the record parked
+-- p_permission: what is missing, in the system's words.
 -- p_key_spent: the answer is stored under the idempotency key, so that only another key can bring another one. A create is
 -- looked for first.
 -- p_unanswered: the system did not do its part, whatever the record; p_down: so often of late that its circuit opens.
@@ -711,11 +718,13 @@ $$;
 create or replace function sync.fail(
   p_system text, p_entity text, p_record_id text, p_token bigint, p_class text, p_key_spent boolean,
   p_unanswered boolean, p_down boolean, p_slow_down text,
-  p_code text, p_reason text, p_request_id text, p_retry_after numeric, p_details jsonb default null) returns text language plpgsql as $$
+  p_code text, p_reason text, p_request_id text, p_retry_after numeric, p_details jsonb default null, p_permission text default null)
+returns text language plpgsql as $$
 declare
   l             sync.link;
   v_look        boolean;
   v_outcome     text;
+  v_direction   text;
 begin
   select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id for update;
   if not found or l.lease_token is distinct from p_token then
@@ -735,17 +744,25 @@ begin
     perform sync.open_circuit(p_system, p_reason);
   end if;
   perform sync.end_probe(p_system, p_token, not p_unanswered);
+  perform sync.end_scope_probe(p_system, p_token, p_class = 'permanent');
+  v_direction := case l.in_flight_op when 'fetch' then 'in' else 'out' end;
+  if p_class = 'denied' and l.in_flight_op <> 'create' and not sync.makes_part(l) and sync.is_refused_alone(p_system, p_entity, v_direction, p_record_id) then
+    p_class := 'permanent';
+    p_reason := 'others of its kind are not refused, but this one is: ' || p_reason;
+  elsif p_class = 'denied' then
+    perform sync.stop_scope(p_system, p_entity, v_direction, p_permission, p_reason, case when l.in_flight_op <> 'create' then p_record_id else '' end);
+  end if;
   if p_class = 'fatal' then
     perform sync.pause(p_system, 'out', p_reason);
   end if;
 
   v_outcome := case when p_class = 'permanent' then 'refused'
-                    when p_class = 'fatal' or p_unanswered and exists (select from sync.system s where s.name = p_system and s.open_since is not null)
+                    when p_class in ('fatal', 'denied') or p_unanswered and exists (select from sync.system s where s.name = p_system and s.open_since is not null)
                     then 'parked' else 'waiting' end;
   perform sync.note(p_entity, p_record_id, p_system, 'call',
     sync.describe_call(l, p_system) || ': ' || case v_outcome
       when 'refused' then 'refused, a person or the next change must mend it'
-      when 'parked'  then 'no answer to be had from ' || p_system || ' at present, the record waits'
+      when 'parked'  then case p_class when 'denied' then 'a permission is missing' else 'no answer to be had from ' || p_system || ' at present' end || ', the record waits'
       else 'failed, it is tried again' end || '. ' || p_reason,
     coalesce(p_details, '{}') || jsonb_build_object('code', p_code, 'request_id', p_request_id,
                                            'ms', (extract(epoch from clock_timestamp() - l.claimed_at) * 1000)::bigint));
@@ -785,6 +802,8 @@ begin
   perform sync.save(l);
   if v_outcome <> 'parked' then
     perform sync.record_failure(p_system, p_entity, p_record_id, 'out', p_class, p_code, p_reason, p_request_id, p_retry_after);
+  else
+    delete from sync.failure f where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out' and f.code = 'reference';
   end if;
   if l.touched or v_look and l.parked_at is null or v_outcome = 'refused' and l.in_flight_at = 'epoch' then
     perform sync.poke(p_entity, p_record_id, p_system);

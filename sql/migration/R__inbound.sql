@@ -14,6 +14,9 @@
 --   deleted      true when the object is gone
 --   made         seconds since the epoch, when the object was made, if the event tells. A record of an object that is a day
 --                older than the event, or that a reconcile found, is an import: it is new here only
+--   hint         true when it only says that something happened, and p_remote is null: the object is read; object: its kind there
+--   denied       {permission, reason}: it is a hint because its mapping lacks a permission; that kind of object is not read then
+--   read         true when that was done, and p_remote is what was read
 --
 -- p_remote: the object in canonical form, null when it is gone; p_previous: the same before the event, if it tells;
 -- p_error: why it could not be brought into canonical form, null if it could.
@@ -21,7 +24,7 @@
 -- p_remote and p_previous name other objects, and the object's parts, as their system does: see sync.internal.
 --
 -- Returns what it came to: created, applied, conflict, unchanged, echo, deleted; duplicate; tombstone (late, about an
--- object that is gone); deferred (not to be trusted: a worker reads the object); failed (kept in sync.failure); held (its
+-- object that is gone); hint and deferred (not to be trusted: a worker reads the object); failed (kept in sync.failure); held (its
 -- system is paused, or the table cannot be seen: sync.release_events applies it); delete_held (it waits for a person); waiting (it refers to
 -- an object that the hub does not have yet: the same applies it then); ignored (about an object without an id); foreign
 -- (about an object that points into another installation, or names none: no record is made of it, see sync.foreign_object).
@@ -34,13 +37,23 @@ declare
   v_held      jsonb;
   v_waits_for text;
   v_record_id text;
+  v_unread    boolean := false;
+  v_denied    jsonb;
 begin
   if not sync.tracked(p_entity) then
     raise exception 'the table % is not tracked', p_entity using hint = format('select sync.track(%L)', p_entity);
   end if;
   perform sync.lock_external(p_system, p_entity, e ->> 'external_id');
+  if (e ->> 'read')::boolean then
+    delete from sync.event where system = p_system and event_id = e ->> 'id' and outcome = 'hint'; -- it was a hint, and its object has been read
+  end if;
   if exists (select from sync.event where system = p_system and event_id = e ->> 'id') then
     return 'duplicate';
+  end if;
+  if e ? 'denied' then
+    v_denied := e -> 'denied';
+    e := e - 'denied';
+    p_event := e::text;
   end if;
   v_held := jsonb_build_object('event', p_event, 'remote', p_remote, 'previous', p_previous, 'error', p_error, 'fields', p_fields, 'policy', p_policy);
   if sync.is_paused_in(p_system) or sync.is_blocked(p_system, p_entity) then
@@ -52,8 +65,19 @@ begin
     if p_error is not null then
       raise exception '%', p_error using errcode = 'data_exception';
     end if;
-    v_outcome := case when e ->> 'external_id' is null then 'ignored'
-                      else sync.apply_event(p_system, p_entity, e, p_remote::jsonb, p_previous::jsonb, p_fields, p_policy) end;
+    if v_denied is not null and not sync.stop_scope(p_system, p_entity, 'in', v_denied ->> 'permission', v_denied ->> 'reason', coalesce(
+         (select t.record_id from sync.link t where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id'), e ->> 'external_id'),
+         (e ->> 'read')::boolean is true) then
+      raise exception 'others of its kind may be read, but this one may not: %', v_denied ->> 'reason' using errcode = 'insufficient_privilege';
+    elsif v_denied is null and (e ->> 'read')::boolean then
+      perform sync.open_scope(p_system, p_entity, 'in');
+    end if;
+    if (e ->> 'hint')::boolean and e ->> 'external_id' is not null then
+      select h.p_outcome, h.p_unread into v_outcome, v_unread from sync.take_hint(p_system, p_entity, e) h;
+    else
+      v_outcome := case when e ->> 'external_id' is null then 'ignored'
+                        else sync.apply_event(p_system, p_entity, e, p_remote::jsonb, p_previous::jsonb, p_fields, p_policy) end;
+    end if;
   exception when sqlstate 'BA001' then
     if sync.is_foreign(p_system, sqlerrm)
        and not exists (select from sync.link t where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id') then
@@ -83,7 +107,7 @@ begin
   end;
   insert into sync.event (system, event_id, entity, type, created, external_id, outcome, held, waits_for)
        values (p_system, e ->> 'id', p_entity, e ->> 'type', to_timestamp((e ->> 'at')::float8), e ->> 'external_id', v_outcome,
-               case when v_outcome in ('failed', 'waiting', 'held') then v_held end, v_waits_for);
+               case when v_outcome in ('failed', 'waiting', 'held') or v_unread then v_held end, v_waits_for);
   select t.record_id into v_record_id from sync.link t
    where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id';
   if found then
@@ -96,6 +120,7 @@ begin
         when 'echo'      then 'the echo of our own write'
         when 'deleted'   then 'deleted'
         when 'tombstone' then 'too late, it is gone'
+        when 'hint'      then 'it says only that something happened, the object is read'
         when 'deferred'  then 'not trusted by itself, the object is read'
         when 'waiting'   then 'it waits for what it refers to'
         when 'delete_held' then 'its deletion waits for a person'
@@ -122,7 +147,7 @@ begin
                             array(select jsonb_array_elements_text(v.held -> 'fields')), v.held ->> 'policy');
 end $$;
 
--- Applies events that came while their system was paused, and those that waited for an object which the hub now has, oldest
+-- Applies events that came while their system was paused, and those that waited for an object which the hub now has, be it their own, oldest
 -- first. Returns how many; call it until there are none. One about a row that somebody has locked is left for the next call.
 create or replace function sync.release_events(p_limit integer) returns bigint language plpgsql as $$
 declare
@@ -132,7 +157,8 @@ declare
 begin
   for v in
     select e.system, e.event_id from sync.event e
-     where (e.outcome = 'held' or e.waits_for is not null and sync.is_known(e.system, e.waits_for))
+     where (e.outcome = 'held' or e.waits_for is not null and sync.is_known(e.system, e.waits_for)
+            or e.outcome = 'hint' and e.held is not null and sync.is_known(e.system, e.entity || '/' || e.external_id)) -- its worker reads it
        and e.entity in (select t.name from sync.entity t join pg_class c on c.oid = t.relation)
        and not exists (select from sync.system s where s.name = e.system and s.in_paused_at is not null)
        and not sync.is_blocked(e.system, e.entity)

@@ -47,6 +47,7 @@ begin
          in_paused_at       = case when p_direction in ('in', 'both') then null else in_paused_at end,
          in_paused_because  = case when p_direction in ('in', 'both') then null else in_paused_because end
    where name = p_system;
+  perform sync.open_scopes(p_system, p_direction);
   return format('%s records to send, %s events to apply',
                 (select count(*) from sync.link where system = p_system and parked_at is not null),
                 (select count(*) from sync.event where system = p_system and outcome = 'held'));
@@ -96,7 +97,7 @@ begin
 end $$;
 
 -- Asks again for records that wait for their system, oldest first, if it may be called: p_limit of each system's, or
--- one when its circuit is open and a probe is due. Returns how many. Several instances may call it at once.
+-- one when its circuit is open and a probe is due; and one of each kind of object that lacks a permission, when it is to be tried. Returns how many. Several instances may call it at once.
 create or replace function sync.unpark(p_limit integer) returns bigint language plpgsql as $$
 declare
   s       record;
@@ -121,12 +122,15 @@ begin
                select k.system, k.entity, k.record_id from sync.link k
                 where k.system = s.name and k.parked_at is not null and (k.look_at is null or not s.in_paused)
                   and not sync.is_blocked(k.system, k.entity)
+                  and not exists (select from sync.scope c
+                                   where c.system = k.system and c.entity = k.entity and c.stopped_at is not null
+                                     and c.direction = case when k.look_at is null then 'out' else 'in' end)
                 order by k.parked_at limit s.batch for update skip locked)
       returning l.system, l.entity, l.record_id)
     select count(sync.poke(entity, record_id, system)) into v_some from chosen;
     v_count := v_count + v_some;
   end loop;
-  return v_count;
+  return v_count + sync.probe_scopes();
 end $$;
 
 -- One bucket of a rate: when the next call may begin. Up to a quarter of a second's calls may come at once.

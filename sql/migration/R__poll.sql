@@ -2,7 +2,7 @@
 -- Repeatable: every statement replaces what is there.
 
 -- Gives one instance at a time the next look at a system's events. No row: another one looks, or the system does not
--- answer at present.
+-- answer at present, or does not let us list them.
 --
 -- reached: up to when the events are known, in seconds since the epoch by the system's clock; at first by ours.
 -- since: when to list from: some time before that, because events show late, and several share a second. Never before the
@@ -18,6 +18,7 @@ begin
   insert into sync.job as j (name, position) values ('poll-' || p_system, jsonb_build_object('first', v_now, 'reached', v_now))
   on conflict (name) do update set position = excluded.position where j.position is null;
   if exists (select from sync.system s where s.name = p_system and s.open_since is not null)
+     or sync.is_stopped(p_system, 'events', 'in')
      or not sync.take_job('poll-' || p_system, p_instance, p_lease) then
     return;
   end if;
@@ -43,6 +44,7 @@ begin
   if not sync.take_job('poll-' || p_system, p_instance, p_lease) then
     return false;
   end if;
+  perform sync.open_scope(p_system, 'events', 'in');
   update sync.job j
      set position = j.position || jsonb_build_object('reached', greatest((j.position -> 'reached')::bigint, p_reached))
    where j.name = 'poll-' || p_system and p_reached is not null;

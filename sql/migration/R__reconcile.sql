@@ -106,7 +106,9 @@ begin
   v_reason := case when s.out_paused_at is not null and s.out_paused_because not like 'first contact: %' then p_system || ' is paused: ' || s.out_paused_because
                    when s.in_paused_at is not null then p_system || ' is paused: ' || s.in_paused_because
                    when s.open_since is not null then p_system || ' does not answer: ' || s.open_because
-                   else (select string_agg(b.reason, '; ') from sync.blocked b where b.system = p_system and b.entity = p_entity) end;
+                   when sync.is_stopped(p_system, p_entity, 'in') then
+                     (select c.reason from sync.scope c where c.system = p_system and c.entity = p_entity and c.direction = 'in')
+                   else (select b.reason from sync.blocked b where b.system = p_system and b.entity = p_entity) end;
   update sync.run t
      set state = case when v_reason is null then 'running' else 'waiting' end,
          reason = case when t.tries = 0 or v_reason is not null then v_reason else t.reason end,
@@ -186,10 +188,8 @@ begin
     on conflict do nothing;
   end if;
   delete from sync.run_object o where o.run_id = r.id;
-  if r.because = 'first contact'
-     and not exists (select from sync.run o where o.system = r.system and o.because = 'first contact' and o.state not in ('done', 'cancelled'))
-     and exists (select from sync.system s where s.name = r.system and s.out_paused_because like 'first contact: %') then
-    perform sync.resume(r.system, 'out');
+  if r.because = 'first contact' then
+    perform sync.end_first_contact(r.system);
   end if;
 end $$;
 
@@ -249,6 +249,7 @@ begin
   on conflict (run_id, external_id) do nothing;
   get diagnostics v_kept = row_count;
   update sync.run t set began_at = least(t.began_at, v_at) where t.id = p_run_id;
+  perform sync.open_scope(r.system, r.entity, 'in');
   perform sync.advance_run(r, p_next, v_kept, not p_more);
 end $$;
 

@@ -14,8 +14,10 @@ create index if not exists conflict_at on sync.conflict using brin (at);
 -- failures           records that do not sync                               system, entity, direction, class
 -- conflicts.hour     fields that both sides changed, in the last hour       system, entity
 -- paused             1                                                      system, direction, since, reason
+-- stopped            1: the system does not let us do that                  system, entity, direction, since, reason
+-- events.hints       events that make us read an object, which is not yet   system, entity
 -- circuit.open       1                                                      system, since, reason
--- blocked            1: the table cannot be synced as a whole               system, entity, class (the cause), since, reason
+-- blocked            1: the table cannot be synced as a whole               system, entity, since, reason
 -- deletes.held       deletes that wait for a person                         system, entity, direction, since, reason (of a mass delete only)
 -- rate.slowed        1: the system said lately that calls come too fast     system, class (of endpoints, or all)
 -- transaction.oldest seconds, of all transactions in this database that this user may see
@@ -33,7 +35,10 @@ language sql stable as $$
   parked as (
     select l.system, l.entity, count(*) as records,
            min(l.parked_at) filter (where s.out_paused_at is null and s.open_since is null
-                                      and (l.look_at is null or s.in_paused_at is null)) as oldest
+                                      and (l.look_at is null or s.in_paused_at is null)
+                                      and not exists (select from sync.scope c
+                                                       where c.system = l.system and c.entity = l.entity and c.stopped_at is not null
+                                                         and c.direction = case when l.look_at is null then 'out' else 'in' end)) as oldest
       from (select k.system, k.entity, k.parked_at, k.look_at from sync.link k where k.parked_at is not null
              order by k.system, k.parked_at limit 100000) l
       left join sync.system s on s.name = l.system
@@ -50,6 +55,15 @@ language sql stable as $$
       left join sync.system s on s.name = e.system
      group by e.system, e.entity
   ),
+  hints as (
+    select h.system, h.entity, count(*) as events,
+           min(h.received_at) filter (where s.in_paused_at is null and s.open_since is null
+                                        and not exists (select from sync.scope c
+                                                         where c.system = h.system and c.entity = h.entity and c.direction = 'in' and c.stopped_at is not null)) as oldest
+      from (select e.system, e.entity, e.received_at from sync.event e where e.outcome = 'hint' and e.held is not null order by e.system, e.created limit 100000) h
+      left join sync.system s on s.name = h.system
+     group by h.system, h.entity
+  ),
   failures as (
     select f.system, f.entity, f.direction, f.class, count(*) as records,
            min(f.next_attempt_at) filter (where f.next_attempt_at <= clock_timestamp()) as oldest
@@ -60,6 +74,7 @@ language sql stable as $$
     union all select 'parked', p.system, p.entity, oldest from parked p
     union all select 'leases', l.system, l.entity, oldest from leases l
     union all select 'events', h.system, h.entity, oldest from held h
+    union all select 'hints', h.system, h.entity, oldest from hints h
     union all select 'retries', f.system, f.entity, min(oldest) from failures f group by f.system, f.entity
   )
   select 'outbox.depth', null, null, null, null, depth, null::timestamptz, null from changes
@@ -72,8 +87,10 @@ language sql stable as $$
               from sync.conflict c where c.at > now() - interval '1 hour' group by c.system, c.entity
   union all select 'paused', s.name, null, 'out', null, 1, out_paused_at, out_paused_because from sync.system s where out_paused_at is not null
   union all select 'paused', s.name, null, 'in', null, 1, in_paused_at, in_paused_because from sync.system s where in_paused_at is not null
+  union all select 'events.hints', h.system, h.entity, null, null, events, null, null from hints h
+  union all select 'stopped', c.system, c.entity, c.direction, null, 1, c.stopped_at, c.reason from sync.scope c where c.stopped_at is not null
   union all select 'circuit.open', s.name, null, null, null, 1, open_since, open_because from sync.system s where open_since is not null
-  union all select 'blocked', b.system, b.entity, null, b.cause, 1, b.since, b.reason from sync.blocked b
+  union all select 'blocked', b.system, b.entity, null, null, 1, b.since, b.reason from sync.blocked b
   union all select 'deletes.held', h.system, h.entity, h.direction, null, h.records, b.since,
                    case when b.since is not null then format(
                      '%s %s were deleted %s within an hour, too many to follow unasked: they wait. If that is right, select sync.confirm_deletes(%L, %L); if not, select sync.cancel_deletes(%4$L, %5$L)',

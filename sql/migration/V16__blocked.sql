@@ -4,10 +4,9 @@
 create table sync.blocked (
   system text        not null,
   entity text        not null,
-  cause  text        not null constraint blocked_cause_is_known check (cause in ('table', 'permission')),
   since  timestamptz not null default clock_timestamp(),
   reason text        not null,                         -- what is wrong, and what to do, in words
-  primary key (system, entity, cause)
+  primary key (system, entity)
 );
 
 -- Rows that were deleted here within the last hour: noted before anybody hears of them, so that a mass delete is known from its first row on.

@@ -29,7 +29,8 @@ public final class CallFailure {
      *
      * <ul>
      *   <li>{@code class}: {@code transient}, {@code permanent} (nothing was written, and only a person or another change of the record can
-     *       mend it) or {@code fatal} (no record can be written)
+     *       mend it), {@code denied} (no record of its kind can be written, for want of a {@code permission}) or {@code fatal} (no record at all)
+     *   <li>{@code permission}: the other system's name of what is missing, or null
      *   <li>{@code key_spent}: the answer is stored under the idempotency key, and comes again with it
      *   <li>{@code unanswered}: the system did not do its part, whatever the record; {@code down}: too often of late
      *   <li>{@code slow_down}: the class of endpoints that was called too fast, empty for all of them; null when none was
@@ -47,6 +48,7 @@ public final class CallFailure {
         exchange.setVariable("unanswered", false);
         exchange.setVariable("down", false);
         exchange.setVariable("slow_down", null);
+        exchange.setVariable("permission", stripe == null ? null : stripe.getPermission());
         if (stripe != null) {
             describe(exchange, system, stripe);
         } else if (causeOf(exception, OtherAccountException.class) != null) {
@@ -90,6 +92,24 @@ public final class CallFailure {
         }
     }
 
+    /**
+     * Tells whether the exception that a {@code doCatch} caught says that a permission is missing: the variables {@code denied}; {@code permission},
+     * the system's name of it, or null; and, of Stripe, {@code reason}, without personal data.
+     */
+    public void refusal(Exchange exchange) {
+        var stripe = causeOf(exchange.getProperty(Exchange.EXCEPTION_CAUGHT, Throwable.class), StripeApiException.class);
+        exchange.setVariable("denied", stripe != null && stripe.getKind().equals(StripeApiException.DENIED));
+        exchange.setVariable("permission", stripe == null ? null : stripe.getPermission());
+        if (stripe != null) {
+            exchange.setVariable("reason", stripe.getMessage());
+        }
+    }
+
+    /** Hands the exception that a {@code doCatch} caught on to whoever is around it. */
+    public void rethrow(Exchange exchange) throws Exception {
+        throw exchange.getProperty(Exchange.EXCEPTION_CAUGHT, Exception.class);
+    }
+
     /** Nobody keeps idempotency keys here: what a create without an answer has made is looked for before it is repeated. */
     private void describe(Exchange exchange, String system, Throwable exception, Refused refused) {
         if (refused.unanswered()) {
@@ -116,7 +136,7 @@ public final class CallFailure {
         return tries < TRIES;
     }
 
-    /** Whether trying again may help: {@code transient}, {@code permanent} or {@code fatal}. */
+    /** Whether trying again may help: {@code transient}, {@code permanent}, {@code denied} or {@code fatal}. */
     public static String kind(Throwable exception) {
         var stripe = causeOf(exception, StripeApiException.class);
         var refused = Refused.of(exception);

@@ -4,12 +4,13 @@ import io.bactrian.stripe.StripeTransport.Answer;
 import java.io.IOException;
 import java.net.SocketTimeoutException;
 import java.util.Map;
+import java.util.regex.Pattern;
 
 /**
  * A call to Stripe that did not succeed: an error answer, or no answer at all ({@link #getHttpStatus} is then 0).
  *
  * <p>In a route: {@code ${exception.httpStatus}}, {@code ${exception.kind}}, {@code ${exception.transientFailure}},
- * {@code ${exception.code}}, {@code ${exception.requestId}}, {@code ${exception.retryAfter}}. The message is made of these and never
+ * {@code ${exception.code}}, {@code ${exception.requestId}}, {@code ${exception.retryAfter}}, {@code ${exception.permission}}. The message is made of these and never
  * repeats Stripe's own text, which can quote an e-mail address or a part of the key.
  */
 public final class StripeApiException extends RuntimeException {
@@ -18,7 +19,9 @@ public final class StripeApiException extends RuntimeException {
     public static final String TRANSIENT = "transient";
     /** This request will never succeed as it is. */
     public static final String PERMANENT = "permanent";
-    /** No request will succeed with this key: 401 or 403. */
+    /** No request about this kind of object will succeed, because the key lacks a permission: 403. */
+    public static final String DENIED = "denied";
+    /** No request will succeed with this key: 401. */
     public static final String FATAL = "fatal";
 
     /** What a person can do about it, by Stripe's code: see <a href="https://docs.stripe.com/error-codes">error codes</a>. */
@@ -34,6 +37,9 @@ public final class StripeApiException extends RuntimeException {
             "parameter_invalid_integer", "the number is not one that Stripe takes; correct it");
     private static final String NOT_NOW = "the status that it has in Stripe does not allow this step; take the change of the status back";
     private static final String NOT_SO = "Stripe does not take this value; correct the column that it is made from";
+    private static final String NO_PERMISSION = "; grant it in Stripe's dashboard, under Developers, API keys; docs/operations.md says which permissions are needed";
+    /** How Stripe names a permission of a restricted key, see <a href="https://docs.stripe.com/keys/restricted-api-keys">restricted keys</a>. */
+    private static final Pattern PERMISSION = Pattern.compile("\\brak_[a-z_]{1,60}\\b");
     private static final String LOOK_THERE = "Stripe's dashboard tells why, under Developers, Logs, at this request";
 
     private final int httpStatus;
@@ -44,6 +50,7 @@ public final class StripeApiException extends RuntimeException {
     private final Integer retryAfter;
     private final Boolean shouldRetry;
     private final String rateLimitedReason;
+    private final String permission;
 
     private StripeApiException(String message, Throwable cause, String code) {
         super(message, cause);
@@ -55,10 +62,11 @@ public final class StripeApiException extends RuntimeException {
         this.retryAfter = null;
         this.shouldRetry = null;
         this.rateLimitedReason = null;
+        this.permission = null;
     }
 
-    private StripeApiException(String call, Answer answer, String type, String code, String param) {
-        super(message(call, answer, type, code, param));
+    private StripeApiException(String call, Answer answer, String type, String code, String param, String permission) {
+        super(message(call, answer, type, code, param, permission));
         this.httpStatus = answer.status();
         this.type = type;
         this.code = code;
@@ -67,18 +75,19 @@ public final class StripeApiException extends RuntimeException {
         this.retryAfter = seconds(header(answer, "Retry-After"));
         this.shouldRetry = bool(header(answer, "Stripe-Should-Retry"));
         this.rateLimitedReason = header(answer, "Stripe-Rate-Limited-Reason");
+        this.permission = permission;
     }
 
     /** For an answer that is not a success, whatever its body holds. */
     static StripeApiException of(String call, Answer answer) {
         var error = StripeJson.answer(answer.body()).path("error");
         return new StripeApiException(call, answer, token(error.path("type").asText(null)), token(error.path("code").asText(null)),
-                token(error.path("param").asText(null)));
+                token(error.path("param").asText(null)), answer.status() == 403 ? permission(error.path("message").asText("")) : null);
     }
 
     /** For an answer with a status of success and no JSON object. */
     static StripeApiException notJson(String call, Answer answer) {
-        return new StripeApiException(call, answer, "api_error", "not_json", null);
+        return new StripeApiException(call, answer, "api_error", "not_json", null, null);
     }
 
     /** For an answer with a status of success and an object that does not say which it is. */
@@ -139,14 +148,20 @@ public final class StripeApiException extends RuntimeException {
         return rateLimitedReason;
     }
 
-    /** {@link #TRANSIENT}, {@link #PERMANENT} or {@link #FATAL}. */
+    /** Stripe's name of the permission that the key lacks, {@code rak_invoice_write}, or null when it is no 403 or Stripe does not tell. */
+    public String getPermission() {
+        return permission;
+    }
+
+    /** {@link #TRANSIENT}, {@link #PERMANENT}, {@link #DENIED} or {@link #FATAL}. */
     public String getKind() {
         return kindOf(httpStatus, shouldRetry);
     }
 
     private static String kindOf(int httpStatus, Boolean shouldRetry) {
         return switch (httpStatus) {
-            case 401, 403 -> FATAL;
+            case 401 -> FATAL;
+            case 403 -> DENIED;
             case 0, 408, 409, 424, 429 -> TRANSIENT;
             default -> httpStatus >= 500 || httpStatus < 300 || Boolean.TRUE.equals(shouldRetry) ? TRANSIENT : PERMANENT;
         };
@@ -156,13 +171,16 @@ public final class StripeApiException extends RuntimeException {
         return getKind().equals(TRANSIENT);
     }
 
-    private static String message(String call, Answer answer, String type, String code, String param) {
+    private static String message(String call, Answer answer, String type, String code, String param, String permission) {
         var message = new StringBuilder("Stripe answered ").append(answer.status()).append(" to ").append(call);
         append(message, "type", type);
         append(message, "code", code);
         append(message, "param", param);
         append(message, "limit", header(answer, "Stripe-Rate-Limited-Reason"));
         append(message, "request", header(answer, "Request-Id"));
+        if (answer.status() == 403) {
+            return message.append(": the key lacks ").append(permission == null ? "a permission" : "the permission " + permission).append(NO_PERMISSION).toString();
+        }
         var advice = advice(call, kindOf(answer.status(), bool(header(answer, "Stripe-Should-Retry"))), code, param);
         return advice == null ? message.toString() : message.append(": ").append(advice).toString();
     }
@@ -187,6 +205,12 @@ public final class StripeApiException extends RuntimeException {
 
     private static String header(Answer answer, String name) {
         return token(answer.header(name));
+    }
+
+    /** The only words of Stripe's sentence that are taken: the rest names the key and the account. */
+    private static String permission(String sentence) {
+        var found = PERMISSION.matcher(sentence);
+        return found.find() ? found.group() : null;
     }
 
     /** A machine's word, or null: whatever else stands in its place does not belong into a message. */

@@ -25,6 +25,11 @@ public class StripeComponent extends DefaultComponent {
         return endpoint;
     }
 
+    /** The defaults of its endpoints. */
+    StripeOptions options() {
+        return defaults;
+    }
+
     public void setApiKey(String apiKey) {
         defaults.setApiKey(apiKey);
     }

@@ -1,5 +1,6 @@
 package io.bactrian.stripe;
 
+import com.stripe.Stripe;
 import com.stripe.net.RequestOptions;
 import java.net.URI;
 import java.net.URISyntaxException;
@@ -7,6 +8,9 @@ import java.time.Duration;
 
 /** Which Stripe account to talk to, and how. The component holds the defaults; each endpoint has its own copy. */
 public final class StripeOptions implements Cloneable {
+
+    /** The API version of all calls, and of the events whose objects can be taken as they are: that of stripe-java. */
+    public static final String API_VERSION = Stripe.API_VERSION;
 
     private static final String DEFAULT_API_BASE = "https://api.stripe.com";
 
@@ -46,6 +50,21 @@ public final class StripeOptions implements Cloneable {
     /** How long the server may be silent once connected, 30 s by default. */
     public void setReadTimeout(Duration readTimeout) {
         this.readTimeout = timeout("readTimeout", readTimeout);
+    }
+
+    /** The API version of the calls. */
+    String version() {
+        return apiVersion.isEmpty() ? API_VERSION : apiVersion;
+    }
+
+    /** The connected account, empty for the key's own. */
+    String stripeAccount() {
+        return stripeAccount;
+    }
+
+    /** Whether it is a live key, null when the key does not tell. */
+    Boolean isLive() {
+        return apiKey.contains("_live_") ? Boolean.TRUE : apiKey.contains("_test_") ? Boolean.FALSE : null;
     }
 
     String apiBase() {

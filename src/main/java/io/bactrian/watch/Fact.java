@@ -34,7 +34,13 @@ record Fact(String metric, Tags tags, double value, String since, String reason)
 
     /** What a person should know. */
     String note() {
-        return needsPerson() ? tag("system") + " " + tag("entity") + ", since " + since + ": " + reason : metric.equals("paused")
+        if (needsPerson()) {
+            return tag("system") + " " + tag("entity") + ", since " + since + ": " + reason;
+        }
+        if (metric.equals("stopped")) {
+            return tag("system") + " has not let us " + (tag("direction").equals("in") ? "read " : "write ") + tag("entity") + " since " + since + ": " + reason;
+        }
+        return metric.equals("paused")
                 ? tag("system") + " has been paused (" + tag("direction") + ") since " + since + ": " + reason
                 : tag("system") + " has not answered since " + since + ", only a probe calls it: " + reason;
     }

@@ -60,7 +60,7 @@ public final class Meters extends EventNotifierSupport {
                 .record(sent.getTimeTaken(), TimeUnit.MILLISECONDS);
     }
 
-    /** {@code ok}, {@code transient}, {@code permanent} or {@code fatal}. */
+    /** {@code ok}, {@code transient}, {@code permanent}, {@code denied} or {@code fatal}. */
     private static String outcome(Throwable exception) {
         return exception == null ? "ok" : CallFailure.kind(exception);
     }

@@ -7,12 +7,14 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import io.bactrian.TestApplication;
 import io.bactrian.TestServices;
 import io.bactrian.sandbox.SandboxKafka;
+import io.bactrian.sandbox.stripe.Access.Level;
 import io.bactrian.sandbox.stripe.ApiCall;
 import io.bactrian.sandbox.stripe.Fault;
 import io.bactrian.sandbox.stripe.StripeSimulator;
 import io.bactrian.sync.Sql;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.awaitility.core.ConditionFactory;
@@ -59,7 +61,7 @@ class EventsPollTest {
 
     private void startApplication(String inbound, String overlap) throws Exception {
         application = TestApplication.builder().postgres(database.jdbcUrl()).kafka(kafka)
-                .routes("capture", "await-permit", "reconcile-run", "stripe-call", "stripe-customers", "stripe-invoices", "stripe-poll", "stripe-products", "stripe-webhook",
+                .routes("capture", "await-permit", "reconcile-run", "stripe-call", "stripe-customers", "stripe-hints", "stripe-invoices", "stripe-poll", "stripe-products", "stripe-webhook",
                         "sync-record", "upkeep", "write-record", "templates/inbound", "templates/outbound", "templates/reconcile")
                 .with("stripe.api-base", stripe.baseUrl().toString())
                 .with("stripe.inbound", inbound)
@@ -223,6 +225,47 @@ class EventsPollTest {
         assertEquals(0, count("sync.failure"));
         stripe.faults().clear();
         eventually().until(() -> count("products where unit_amount = 100") == 1);
+    }
+
+    @Test
+    void an_account_whose_events_are_of_another_version_is_read_object_by_object() throws Exception {
+        stripe.apiVersion("2024-06-20");
+        startApplication("poll");
+        var product = stripe.dashboard().createProduct(Map.of("name", "Lamp", "unit_amount", 1999, "currency", "eur")).get("id").asText();
+        var invoice = stripe.dashboard().createInvoice(Map.of("customer", create("Ada"), "currency", "eur",
+                "lines", List.of(Map.of("description", "two lamps", "quantity", 2, "product", product)))).get("id").asText();
+        eventually().until(() -> texts("select quantity || ' at ' || unit_amount from invoice_items where product_id is not null"), List.of("2 at 1999")::equals);
+        stripe.dashboard().updateInvoice(invoice, Map.of("memo", "new"));
+        eventually().until(() -> count("invoices where memo = 'new'") == 1);
+        assertEquals(1, count("invoice_items"));
+        assertEquals(List.of(), texts("select reason from sync.failure where next_attempt_at is null"));
+    }
+
+    @Test
+    void a_list_of_events_that_may_not_be_read_is_told_and_tried_again() throws Exception {
+        stripe.access().limit("events", Level.NONE);
+        startApplication("poll");
+        create("Ada");
+        eventually().until(() -> texts("select reason from sync.status() where metric = 'stopped' and entity = 'events' and reason like '%rak_event_read%'").size() == 1);
+        stripe.access().clear();
+        eventually().until(() -> count("customers") == 1);
+        assertEquals(0, count("sync.status() where metric = 'stopped'"));
+    }
+
+    @Test
+    void events_of_others_are_passed_over_and_counted() throws Exception {
+        startApplication("poll");
+        for (var foreign : List.of(Map.of("livemode", true), Map.of("account", "acct_somebody_else"))) {
+            var event = new HashMap<String, Object>(foreign);
+            event.putAll(Map.of("type", "customer.created", "listed", true, "object", Map.of("id", "cus_theirs", "object", "customer", "name", "Eve", "metadata", Map.of())));
+            stripe.emit(event);
+        }
+        create("Ada");
+        eventually().until(() -> count("customers") == 1);
+        assertEquals("Ada", text("select name from customers"));
+        for (var outcome : List.of("ignored_mode", "ignored_account")) {
+            eventually().until(() -> application.manage("/observe/metrics").matches("(?s).*bactrian_poll_events_total\\{[^}]*outcome=\"" + outcome + "\".*"));
+        }
     }
 
     @Test

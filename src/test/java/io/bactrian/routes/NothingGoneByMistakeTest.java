@@ -25,7 +25,7 @@ class NothingGoneByMistakeTest {
 
     @BeforeAll
     static void start() throws Exception {
-        scene = new StripeScene("sync.max-deletes", "10", "watch.interval", "200");
+        scene = new StripeScene(settings -> settings.with("sync.max-deletes", "10").with("watch.interval", "200"));
     }
 
     @AfterAll

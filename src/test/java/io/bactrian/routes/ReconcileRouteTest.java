@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.bactrian.TestApplication;
 import io.bactrian.TestServices;
 import io.bactrian.sandbox.SandboxKafka;
+import io.bactrian.sandbox.stripe.Access.Level;
 import io.bactrian.sandbox.stripe.Fault;
 import io.bactrian.sandbox.stripe.StripeSimulator;
 import io.bactrian.sync.Sql;
@@ -54,6 +55,33 @@ class ReconcileRouteTest {
                 assertEquals("9", text("select count(*) from customers"));
                 assertEquals(9, stripe.dashboard().customers().size());
                 assertEquals("0", text("select count(*) from sync.failure"));
+            }
+        }
+    }
+
+    @Test
+    void a_first_contact_ends_for_what_may_be_read_and_goes_on_with_the_rest_when_it_may() throws Exception {
+        try (var kafka = SandboxKafka.startTemporary(); var stripe = StripeSimulator.start(StripeSimulator.Options.inMemory())) {
+            var customer = text("insert into customers (name) values ('Ada') returning id");
+            var invoice = text("insert into invoices (customer_id, currency) values (" + customer + ", 'EUR') returning id");
+            var ada = stripe.dashboard().createCustomer(Map.of("name", "Ada", "metadata", Map.of("hub_id", customer))).get("id").asText();
+            var theirs = stripe.dashboard().createInvoice(Map.of("customer", ada, "currency", "eur", "lines", List.of(), "metadata", Map.of("hub_id", invoice))).get("id").asText();
+            stripe.access().limit("invoices", Level.NONE);
+            try (var application = start(kafka, stripe, "link")) {
+                eventually().until(() -> text("select string_agg(entity, ' ' order by entity) from sync.run where state = 'done'"), "customers products"::equals);
+                eventually().until(() -> text("select count(*) from sync.system where out_paused_at is not null"), "0"::equals);
+                var other = text("insert into customers (name) values ('Bob') returning id");
+                var second = text("insert into invoices (customer_id, currency) values (" + other + ", 'EUR') returning id");
+                eventually().until(() -> stripe.dashboard().customers().size() == 2);
+                eventually().until(() -> text("select count(*) from sync.link where entity = 'invoices' and parked_at is not null and record_id = '" + second + "'"), "1"::equals);
+                assertTrue(text("select reason from sync.run where entity = 'invoices' and state = 'waiting'").contains("rak_invoice_read"));
+
+                stripe.access().clear();
+                run("select sync.resume('stripe')");
+                eventually().until(() -> text("select count(*) from sync.link where entity = 'invoices' and external_id is not null"), "2"::equals);
+                assertEquals(theirs, text("select external_id from sync.link where entity = 'invoices' and record_id = '" + invoice + "'"));
+                assertEquals(2, stripe.dashboard().invoices().size());
+                assertEquals("0", text("select count(*) from sync.status() where metric in ('stopped', 'paused')"));
             }
         }
     }

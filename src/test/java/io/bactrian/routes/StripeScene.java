@@ -18,6 +18,7 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.UnaryOperator;
 import org.awaitility.core.ConditionFactory;
 
 /** Bactrian in this JVM between a Postgres, a Kafka and a Stripe of a test class's own, and what its tests say and see there. */
@@ -31,19 +32,19 @@ final class StripeScene implements AutoCloseable {
     private final UnderWay underWay;
     private List<String> leftByOthers = List.of();
 
-    /** @param settings names and values, in turn */
-    StripeScene(String... settings) throws Exception {
-        var builder = TestApplication.builder();
-        for (int i = 0; i < settings.length; i += 2) {
-            builder.with(settings[i], settings[i + 1]);
-        }
-        application = builder.postgres(database.jdbcUrl()).kafka(kafka)
+    StripeScene() throws Exception {
+        this(builder -> builder);
+    }
+
+    /** @param settings adds to the application's settings */
+    StripeScene(UnaryOperator<TestApplication.Builder> settings) throws Exception {
+        application = settings.apply(TestApplication.builder().postgres(database.jdbcUrl()).kafka(kafka)
                 .with("stripe.api-base", stripe.baseUrl().toString())
                 .with("camel.component.stripe.connect-timeout", "500ms")
                 .with("camel.component.stripe.read-timeout", "1500ms")
                 .with("sync.lease", "5 seconds")
                 .with("retry.interval", "200")
-                .with("kafka.consumers", "2")
+                .with("kafka.consumers", "2"))
                 .start();
         restoreWebhooks();
         underWay = new UnderWay(hub, kafka.bootstrap(), stripe::webhooksIdle);
@@ -51,6 +52,10 @@ final class StripeScene implements AutoCloseable {
 
     StripeSimulator stripe() {
         return stripe;
+    }
+
+    TestApplication application() {
+        return application;
     }
 
     Dashboard dashboard() {

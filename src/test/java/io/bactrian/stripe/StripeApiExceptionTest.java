@@ -114,7 +114,7 @@ class StripeApiExceptionTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"301, permanent", "400, permanent", "401, fatal", "402, permanent", "403, fatal", "404, permanent", "408, transient", "409, transient",
+    @CsvSource({"301, permanent", "400, permanent", "401, fatal", "402, permanent", "403, denied", "404, permanent", "408, transient", "409, transient",
         "424, transient", "429, transient", "500, transient", "502, transient", "503, transient", "504, transient"})
     void knows_whether_trying_again_can_help(int status, String kind) {
         stripe.answers(status, "{\"error\": {}}", "WWW-Authenticate", "Basic realm=\"Stripe\"");
