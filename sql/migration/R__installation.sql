@@ -128,20 +128,25 @@ begin
    where s.name = p_system;
 end $$;
 
+-- Whether a pause ends by itself, and gives way to a stronger reason.
 create or replace function sync.is_held(p_because text) returns boolean language sql immutable as $$
-  select starts_with(p_because, 'another account: ') or starts_with(p_because, 'another database: ');
+  select starts_with(p_because, 'another account: ') or starts_with(p_because, 'another database: ') or starts_with(p_because, 'first contact: ');
 $$;
 
--- The opposite, if no other reason is left. What a person paused stays paused.
+-- The opposite, if no other reason is left. What a person paused stays paused, and so does what waits for a first contact.
 create or replace function sync.let_go(p_system text) returns void language plpgsql as $$
+declare
+  v_meets boolean := exists (select from sync.run r where r.system = p_system and r.because = 'first contact' and r.mode <> 'diff'
+                                                     and r.state not in ('done', 'cancelled'));
 begin
   if sync.held_because(p_system) is not null then
     perform sync.hold(p_system);
     return;
   end if;
   update sync.system s
-     set out_paused_at      = case when sync.is_held(s.out_paused_because) then null else s.out_paused_at end,
-         out_paused_because = case when sync.is_held(s.out_paused_because) then null else s.out_paused_because end,
+     set out_paused_at      = case when v_meets or not sync.is_held(s.out_paused_because) then s.out_paused_at end,
+         out_paused_because = case when v_meets and sync.is_held(s.out_paused_because) then 'first contact: until it is known which objects exist already'
+                                   when not sync.is_held(s.out_paused_because) then s.out_paused_because end,
          in_paused_at       = case when sync.is_held(s.in_paused_because) then null else s.in_paused_at end,
          in_paused_because  = case when sync.is_held(s.in_paused_because) then null else s.in_paused_because end
    where s.name = p_system;
@@ -183,6 +188,11 @@ begin
                 || 'from (select distinct system from sync.link) s', sync.hub());
 end $$;
 
+-- Whether a system is only told things, such as who is welcomed: what it was told is no object of an account.
+create or replace function sync.is_told_only(p_system text) returns boolean language sql stable as $$
+  select coalesce(bool_and(array_to_string(i.fields, '') = ''), false) from sync.integration i where i.system = p_system;
+$$;
+
 -- This is another installation from now on: with an id of its own, and no link. The rows stay; the objects that they had are the other
 -- installation's.
 create or replace function sync.new_installation() returns text language plpgsql as $$
@@ -193,9 +203,11 @@ begin
      set id = left(translate(encode(decode(md5(gen_random_uuid()::text), 'hex'), 'base64'), '+/=', ''), 12),
          created_at = now(), home = sync.home(), other_home = null;
   for v_system in select * from sync.known_systems() loop
-    perform sync.forget_system(v_system);
-    delete from sync.event e where e.system = v_system;
-    update sync.system s set account = null, other_account = null where s.name = v_system;
+    if not sync.is_told_only(v_system) then
+      perform sync.forget_system(v_system);
+      delete from sync.event e where e.system = v_system;
+      update sync.system s set account = null, other_account = null where s.name = v_system;
+    end if;
     perform sync.let_go(v_system);
   end loop;
   return format('this is installation %s, and nothing is linked', sync.hub());

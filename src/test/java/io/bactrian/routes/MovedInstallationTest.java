@@ -59,6 +59,8 @@ class MovedInstallationTest {
             object = text(database.dataSource(), "select external_id from sync.link");
         }
         assertEquals("acct_first", text(database.dataSource(), "select account from sync.system where name = 'stripe'"));
+        var home = text(database.dataSource(), "select home from sync.installation");
+        assertTrue(home.matches("server [0-9]+, database " + database.name() + " \\([0-9]+\\)"), home);
     }
 
     @AfterEach
@@ -97,6 +99,8 @@ class MovedInstallationTest {
 
     @Test
     void a_copy_that_becomes_an_installation_of_its_own_leaves_the_others_objects_alone() throws Exception {
+        text(database.dataSource(), "insert into sync.integration values ('welcome-email', 'customers', '{\"\"}', 'newest', 'follow', 'follow', 'a route') returning 1");
+        text(database.dataSource(), "insert into sync.link (system, entity, record_id, external_id) values ('welcome-email', 'customers', '77', 'mail') returning 1");
         var copy = copy();
         stripe.clearApiCalls();
         try (var application = start(url(copy), stripe)) {
@@ -104,7 +108,8 @@ class MovedInstallationTest {
             text(hub, "select sync.new_installation()");
             assertNotEquals(text(database.dataSource(), "select sync.hub()"), text(hub, "select sync.hub()"));
             text(hub, "update customers set name = 'Ada in staging' where id = " + id + " returning 1");
-            eventually().until(() -> texts(hub, "select 1 from sync.link where external_id is not null"), hasSize(1));
+            eventually().until(() -> texts(hub, "select 1 from sync.link where external_id is not null and system = 'stripe'"), hasSize(1));
+            assertEquals(List.of("77"), texts(hub, "select record_id from sync.link where system = 'welcome-email'")); // nobody is welcomed again
             stripe.dashboard().updateCustomer(object, Map.of("phone", "+44"));
             idle(hub, stripe);
             assertEquals("Ada", stripe.dashboard().customer(object).get("name").asText());

@@ -29,6 +29,7 @@ class ReconcileRouteTest {
             run("select sync.untrack('customers')");
             run("insert into customers (name) select 'Customer ' || n from generate_series(1, 20) n");
             run("select sync.track('customers')");
+            stripe.dashboard().createCustomer(Map.of("name", "Another hub's", "metadata", Map.of("hub_id", "3", "hub", "another")));
             for (int id = 1; id <= 20; id++) {
                 stripe.dashboard().createCustomer(Map.of("name", "Customer " + id, "metadata", Map.of("hub_id", Integer.toString(id), "hub", text("select sync.hub()"))));
             }
@@ -38,7 +39,7 @@ class ReconcileRouteTest {
             try (var application = start(kafka, stripe, "link")) {
                 eventually().until(() -> text("select case when count(*) = 3 then string_agg(distinct mode || ' ' || state, ', ') end from sync.run"), "link done"::equals);
                 eventually().until(() -> stripe.dashboard().customers().stream().filter(customer -> customer.path("phone").asText().equals("+44")).count() == 1);
-                assertEquals(21, stripe.dashboard().customers().size());
+                assertEquals(22, stripe.dashboard().customers().size());
                 assertEquals("20", text("select count(*) from customers"));
                 assertEquals("20", text("select count(*) from sync.link where external_id is not null"));
                 assertEquals("0", text("select count(*) from sync.system where out_paused_at is not null"));
@@ -53,7 +54,8 @@ class ReconcileRouteTest {
                 run("select sync.confirm(" + heal + ")");
                 eventually().until(() -> text("select state from sync.run where id = " + heal), "done"::equals);
                 assertEquals("9", text("select count(*) from customers"));
-                assertEquals(9, stripe.dashboard().customers().size());
+                assertEquals(10, stripe.dashboard().customers().size());
+                assertEquals("0", text("select count(*) from customers where name like 'Another%'"));
                 assertEquals("0", text("select count(*) from sync.failure"));
             }
         }
