@@ -70,6 +70,7 @@ public final class UnderWay implements AutoCloseable {
         all.put("messages", lag());
         all.put("changes", count("sync.outbox"));
         all.put("records in work", count("sync.link where lease_until is not null or in_flight_op is not null or look_at is not null or parked_at is not null"));
+        all.put("hints", count("sync.event where outcome = 'hint' and held is not null"));
         all.put("retries", count("sync.failure where next_attempt_at is not null"));
         all.values().removeIf(number -> number == 0);
         return all;

@@ -92,7 +92,7 @@ public final class StripeApiException extends RuntimeException {
 
     /** For an answer with a status of success and an object that does not say which it is. */
     static StripeApiException withoutId(String call, Answer answer) {
-        return new StripeApiException(call, answer, "api_error", "no_id", null);
+        return new StripeApiException(call, answer, "api_error", "no_id", null, null);
     }
 
     /** For an answer that did not come in time. Stripe may or may not have done what it was asked. */
