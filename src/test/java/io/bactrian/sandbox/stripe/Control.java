@@ -122,6 +122,17 @@ final class Control {
             case "GET products 2" -> desk.product(id);
             case "POST products 2" -> desk.updateProduct(id, fields(body));
             case "DELETE products 2" -> desk.deleteProduct(id);
+            case "GET subscriptions 1" -> search(query, Resources.SUBSCRIPTIONS, UnaryOperator.identity(), "id", "customer", "status");
+            case "POST subscriptions 1" -> desk.createSubscription(fields(body));
+            case "GET subscriptions 2" -> desk.subscription(id);
+            case "DELETE subscriptions 2" -> desk.cancelSubscription(id);
+            case "POST subscriptions 2" -> desk.changeQuantity(id, json(body).path("quantity").asLong());
+            case "POST subscriptions 3" -> switch (parts.get(2)) {
+                case "advance" -> desk.advanceSubscription(id);
+                default -> throw unknown(method, path);
+            };
+            case "GET prices 1" -> search(query, Resources.PRICES, Prices::shown, "id", "product", "type", "nickname");
+            case "POST prices 1" -> desk.createPrice(fields(body));
             default -> throw unknown(method, path);
         };
     }

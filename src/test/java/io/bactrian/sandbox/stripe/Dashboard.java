@@ -224,6 +224,70 @@ public final class Dashboard {
         }
     }
 
+    /** Creates a price of a product, from the fields that the API takes: {@code product}, {@code currency}, {@code unit_amount}, {@code recurring}, … */
+    public JsonNode createPrice(Map<String, ?> fields) {
+        return write("POST", "/v1/prices", form(fields));
+    }
+
+    /**
+     * Subscribes a customer.
+     *
+     * @param fields {@code customer}, {@code price}, {@code quantity}, {@code metadata}; {@code days_until_due} for one whose invoices are sent instead of
+     *        charged; {@code tax_rate} and {@code discount} as an invoice has them. Or {@code items}, as the API has them
+     * @return the subscription; its first invoice is {@code latest_invoice}
+     */
+    public JsonNode createSubscription(Map<String, ?> fields) {
+        return edit(calls -> {
+            var set = form(fields);
+            set.values().removeIf(""::equals);
+            var price = String.valueOf(set.remove("price"));
+            var quantity = String.valueOf(set.getOrDefault("quantity", "1"));
+            set.remove("quantity");
+            set.putIfAbsent("items", Map.of("0", Map.of("price", price, "quantity", quantity)));
+            if (set.containsKey("days_until_due")) {
+                set.put("collection_method", "send_invoice");
+            }
+            addExtras(calls, set, set.containsKey("discount") ? Json.text(calls.call("GET", "/v1/prices/" + price, Map.of()), "currency") : null, "default_tax_rates");
+            return calls.call("POST", "/v1/subscriptions", set);
+        });
+    }
+
+    /** Changes the quantity of a subscription's first item, from now on: what is left of the period is credited and charged with the next invoice. */
+    public JsonNode changeQuantity(String subscription, long quantity) {
+        return edit(calls -> {
+            var path = "/v1/subscriptions/" + subscription;
+            var item = calls.call("GET", path, Map.of()).at("/items/data/0/id").asText();
+            return calls.call("POST", path, Map.of("items", Map.of("0", Map.of("id", item, "quantity", String.valueOf(quantity)))));
+        });
+    }
+
+    /** Begins a subscription's next period, whatever the time is, with its invoice. Returns the subscription. */
+    public JsonNode advanceSubscription(String id) {
+        return translate(() -> {
+            synchronized (account) {
+                var tx = account.begin(Ids.shortId("req_"), null);
+                var subscription = tx.get(Resources.SUBSCRIPTIONS, id);
+                Subscriptions.advance(tx, subscription);
+                account.commit(tx, null);
+                return subscription;
+            }
+        });
+    }
+
+    /** Cancels a subscription at once. */
+    public JsonNode cancelSubscription(String id) {
+        return write("DELETE", "/v1/subscriptions/" + id, Map.of());
+    }
+
+    public JsonNode subscription(String id) {
+        return translate(() -> Json.object(account.show(Resources.SUBSCRIPTIONS, id)));
+    }
+
+    /** All subscriptions, newest first, canceled ones too. */
+    public List<JsonNode> subscriptions() {
+        return all(Resources.SUBSCRIPTIONS).toList();
+    }
+
     private JsonNode act(String invoice, String action) {
         return whole(() -> write("POST", "/v1/invoices/" + invoice + "/" + action, Map.of()));
     }

@@ -63,7 +63,8 @@ final class Extras {
         discount.set("customer", object.get("customer"));
         discount.set(place, object.get("id"));
         ((ObjectNode) discount.get("source")).put("coupon", id);
-        discount.putObject("worth").<ObjectNode>set("amount_off", coupon.get("amount_off")).set("percent_off", coupon.get("percent_off"));
+        discount.putObject("worth").<ObjectNode>set("amount_off", coupon.get("amount_off")).<ObjectNode>set("percent_off", coupon.get("percent_off"))
+                .set("duration", coupon.get("duration"));
         return tx.create(Resources.DISCOUNTS, discount);
     }
 

@@ -132,7 +132,7 @@ final class Figures {
 
     /** The tax rates of a line: its item's, or else the invoice's. */
     private JsonNode rates(ObjectNode line) {
-        var id = line.at("/parent/invoice_item_details/invoice_item").asText();
+        var id = Invoices.itemOf(line);
         var item = changed != null && id.equals(Json.text(changed, "id")) ? changed : tx.find(id);
         return item != null && !item.path("tax_rates").isEmpty() ? item.get("tax_rates") : invoice.get("default_tax_rates");
     }

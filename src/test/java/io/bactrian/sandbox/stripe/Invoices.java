@@ -44,22 +44,51 @@ final class Invoices implements Resource.Lifecycle {
         if (invoice.path("currency").isNull()) {
             invoice.set("currency", customer.path("currency").isTextual() ? customer.get("currency") : Json.MAPPER.getNodeFactory().textNode("usd"));
         }
-        addressTo(invoice, customer);
-        invoice.put("period_start", tx.now).put("period_end", tx.now);
-        ((ObjectNode) invoice.get("lines")).put("url", "/v1/invoices/" + Json.text(invoice, "id") + "/lines");
+        begin(tx, invoice, customer);
         setDueDate(tx, invoice, values);
         if ("include".equals(Json.text(values, "pending_invoice_items_behavior"))) {
-            var pending = new ArrayList<>(tx.where(Resources.INVOICE_ITEMS, "customer", Json.text(invoice, "customer")));
-            pending.removeIf(item -> Json.text(item, "invoice") != null || !item.get("currency").equals(invoice.get("currency")));
-            Collections.reverse(pending);
-            for (var item : pending) {
-                item.set("invoice", invoice.get("id"));
-                tx.save(item);
-                lines(invoice).add(line(tx, item));
-            }
+            takePending(tx, invoice);
         }
         addExtras(tx, invoice, values);
         Figures.workOut(tx, invoice);
+    }
+
+    /**
+     * Makes the invoice of a subscription, and finalizes it; one that is charged is paid.
+     *
+     * @param invoice what is particular to it, with its lines
+     */
+    static ObjectNode bill(Transaction tx, ObjectNode invoice) {
+        var whole = Resources.template("invoice").deepCopy().put("id", Resources.INVOICES.ids().get()).put("created", tx.now);
+        whole.setAll(invoice);
+        lines(whole).forEach(line -> ((ObjectNode) line).set("invoice", whole.get("id")));
+        begin(tx, whole, tx.get(Resources.CUSTOMERS, Json.text(whole, "customer")));
+        takePending(tx, whole);
+        Figures.workOut(tx, whole);
+        tx.create(Resources.INVOICES, whole);
+        finish(tx, whole, Json.MAPPER.createObjectNode());
+        if ("open".equals(Json.text(whole, "status")) && "charge_automatically".equals(Json.text(whole, "collection_method"))) {
+            pay(tx, whole, Json.MAPPER.createObjectNode());
+        }
+        return whole;
+    }
+
+    private static void begin(Transaction tx, ObjectNode invoice, ObjectNode customer) {
+        addressTo(invoice, customer);
+        invoice.put("period_start", tx.now).put("period_end", tx.now);
+        ((ObjectNode) invoice.get("lines")).put("url", "/v1/invoices/" + Json.text(invoice, "id") + "/lines");
+    }
+
+    /** Puts the customer's pending items on an invoice, the newest first. */
+    private static void takePending(Transaction tx, ObjectNode invoice) {
+        var pending = new ArrayList<>(tx.where(Resources.INVOICE_ITEMS, "customer", Json.text(invoice, "customer")));
+        pending.removeIf(item -> Json.text(item, "invoice") != null || !item.get("currency").equals(invoice.get("currency")));
+        Collections.reverse(pending);
+        for (var item : pending) {
+            item.set("invoice", invoice.get("id"));
+            tx.save(item);
+            lines(invoice).add(line(tx, item));
+        }
     }
 
     private static void addExtras(Transaction tx, ObjectNode invoice, ObjectNode values) {
@@ -264,8 +293,19 @@ final class Invoices implements Resource.Lifecycle {
             line.set("description", product.get("name"));
         }
         line.set("id", lineId(item));
-        ((ObjectNode) line.get("parent").get("invoice_item_details")).set("invoice_item", item.get("id"));
+        if (item.path("proration").asBoolean()) {
+            var parent = Subscriptions.parent(line, item.at("/parent/subscription_details/subscription"), item.at("/parent/subscription_details/subscription_item"));
+            parent.put("proration", true).set("invoice_item", item.get("id"));
+        } else {
+            ((ObjectNode) line.get("parent").get("invoice_item_details")).set("invoice_item", item.get("id"));
+        }
         return line;
+    }
+
+    /** The id of the item behind a line, or an empty text: a subscription's line has none, unless it is a proration. */
+    static String itemOf(JsonNode line) {
+        var parent = line.get("parent");
+        return parent.path(Json.text(parent, "type")).path("invoice_item").asText("");
     }
 
     private static JsonNode lineId(ObjectNode item) {

@@ -12,7 +12,7 @@ import java.util.function.UnaryOperator;
  * What the simulator knows of one kind of object: everything that its calls share is done from this description.
  *
  * @param path the collection, {@code customers} of {@code /v1/customers}
- * @param object the value of its {@code object} field, which is also the first half of its event types
+ * @param object the value of its {@code object} field, which is mostly the first half of its event types, too
  * @param ids makes an id
  * @param template a new object, with every field Stripe shows
  * @param params what create and update take
@@ -22,7 +22,8 @@ import java.util.function.UnaryOperator;
  * @param tombstone whether a deleted one can still be read, as {@code {id, object, deleted: true}}
  * @param lifecycle what is particular to it
  * @param view how an object is shown, where that is less than what is kept; otherwise null
- * @param actions further calls on one object, {@code POST /v1/invoices/in_1/pay}, by name
+ * @param actions further calls on one object, {@code POST /v1/invoices/in_1/pay}, by name; one named {@code DELETE} is what that method does, where the
+ *        object stays
  */
 record Resource(String path, String object, Supplier<String> ids, ObjectNode template, Params params, List<Filter> filters, Set<Verb> verbs,
         Set<String> events, boolean tombstone, Lifecycle lifecycle, UnaryOperator<ObjectNode> view,
@@ -41,6 +42,11 @@ record Resource(String path, String object, Supplier<String> ids, ObjectNode tem
     @Override
     public int hashCode() {
         return path.hashCode();
+    }
+
+    /** The first half of its event types. */
+    String eventPrefix() {
+        return object.equals("subscription") ? "customer.subscription" : object;
     }
 
     /** An object as calls and events show it. */

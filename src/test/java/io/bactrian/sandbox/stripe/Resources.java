@@ -102,6 +102,11 @@ final class Resources {
                         customer.put("tax_exempt", "none");
                     }
                 }
+
+                @Override
+                public void delete(Transaction tx, ObjectNode customer) {
+                    Subscriptions.endAll(tx, Json.text(customer, "id"));
+                }
             }, null, Map.of());
 
     static final Resource PRODUCTS = new Resource("products", "product", () -> Ids.shortId("prod_"), template("product"),
@@ -295,8 +300,30 @@ final class Resources {
                     Filter.equal("collection_method", choice("charge_automatically", "send_invoice"))),
             EnumSet.allOf(Verb.class), ALL_EVENTS, false, new Invoices(), Invoices::shown, Invoices.ACTIONS);
 
-    static final List<Resource> ALL = List.of(CUSTOMERS, PRODUCTS, PRICES, COUPONS, TAX_RATES, SHIPPING_RATES, DISCOUNTS, INVOICE_ITEMS, INVOICES, EVENTS,
-            WEBHOOK_ENDPOINTS);
+    static final Resource SUBSCRIPTIONS = new Resource("subscriptions", "subscription", () -> Ids.longId("sub_"), template("subscription"),
+            new Params(
+                    param("cancel_at_period_end", bool()),
+                    param("collection_method", choice("charge_automatically", "send_invoice")),
+                    param("currency", currency()).createOnly(),
+                    param("customer", new Type.Reference("customer")).mandatory().createOnly(),
+                    param("days_until_due", integer(0, 36_500)),
+                    param("default_tax_rates", TAX_RATE_IDS).unsettable().steering(),
+                    param("description", text(500)).clearable(),
+                    DISCOUNTED,
+                    param("items", new Type.Items(new Type.Hash(new Params(
+                            param("deleted", bool()),
+                            param("id", text(LONG_TEXT)),
+                            METADATA,
+                            param("price", text(LONG_TEXT)),
+                            param("quantity", integer(0, 999_999)))))).mandatory().steering(),
+                    METADATA,
+                    param("payment_behavior", choice("allow_incomplete", "default_incomplete", "error_if_incomplete", "pending_if_incomplete")).steering(),
+                    param("proration_behavior", choice("always_invoice", "create_prorations", "none")).steering()),
+            List.of(Filter.equal("customer", text(LONG_TEXT)), Filter.equal("status", choice("active", "canceled")), Filter.equal("collection_method", choice("charge_automatically", "send_invoice"))),
+            EnumSet.of(Verb.CREATE, Verb.UPDATE, Verb.DELETE), ALL_EVENTS, false, new Subscriptions(), null, Subscriptions.ACTIONS);
+
+    static final List<Resource> ALL = List.of(CUSTOMERS, PRODUCTS, PRICES, COUPONS, TAX_RATES, SHIPPING_RATES, DISCOUNTS, INVOICE_ITEMS, INVOICES, SUBSCRIPTIONS,
+            EVENTS, WEBHOOK_ENDPOINTS);
 
     private static final Map<String, Resource> BY_PATH = ALL.stream().filter(resource -> resource != DISCOUNTS).collect(Collectors.toMap(Resource::path, Function.identity()));
     private static final Map<String, Resource> BY_OBJECT = ALL.stream().collect(Collectors.toMap(Resource::object, Function.identity()));

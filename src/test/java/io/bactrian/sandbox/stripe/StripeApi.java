@@ -57,7 +57,7 @@ final class StripeApi {
             case "GET 3" -> sublist(resource, parts.get(1), parts.get(2), params, path);
             case "POST 1" -> expand(tx, create(tx, allowed(resource, Verb.CREATE, method, path), params), params);
             case "POST 2" -> expand(tx, update(tx, allowed(resource, Verb.UPDATE, method, path), parts.get(1), params), params);
-            case "DELETE 2" -> delete(tx, allowed(resource, Verb.DELETE, method, path), parts.get(1), params);
+            case "DELETE 2" -> resource.actions().containsKey("DELETE") ? expand(tx, act(tx, resource, parts.get(1), "DELETE", params, method, path), params) : delete(tx, allowed(resource, Verb.DELETE, method, path), parts.get(1), params);
             case "POST 3" -> expand(tx, act(tx, resource, parts.get(1), parts.get(2), params, method, path), params);
             default -> throw unknownPath(method, path);
         };

@@ -97,7 +97,7 @@ final class Transaction {
 
     /** Adds an event of a type of its own. */
     void event(Resource resource, String what, ObjectNode object) {
-        events.add(new PendingEvent(resource.object() + "." + what, resource.shown(object.deepCopy()), null));
+        events.add(new PendingEvent(resource.eventPrefix() + "." + what, resource.shown(object.deepCopy()), null));
     }
 
     /** Saves an object, as it is now, without an event. */
@@ -107,7 +107,7 @@ final class Transaction {
 
     private void announce(Resource resource, String what, ObjectNode object, ObjectNode previous) {
         if (resource.events().contains(what)) {
-            events.add(new PendingEvent(resource.object() + "." + what, resource.shown(object.deepCopy()), previous));
+            events.add(new PendingEvent(resource.eventPrefix() + "." + what, resource.shown(object.deepCopy()), previous));
         }
     }
 }
