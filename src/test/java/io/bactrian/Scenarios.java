@@ -28,6 +28,11 @@ public final class Scenarios {
         ALL.put("outage", new Choice(new Outage(), "10m"));
         ALL.put("poison", new Choice(new Poison(), ""));
         ALL.put("downtime", new Choice(new Downtime(), ""));
+        ALL.put("hidden-rows", new Choice(Unseen.hiddenRows(), "10m"));
+        ALL.put("renamed-column", new Choice(Unseen.renamedColumn(), "10m"));
+        ALL.put("revoked-select", new Choice(Unseen.revokedSelect(), "10m"));
+        ALL.put("truncated-table", new Choice(Unseen.truncatedTable(), "10m"));
+        ALL.put("forbidden-reads", new Choice(Unseen.forbiddenReads(), "10m"));
     }
 
     private Scenarios() {

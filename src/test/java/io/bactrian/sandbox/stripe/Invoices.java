@@ -44,6 +44,7 @@ final class Invoices implements Resource.Lifecycle {
         if (invoice.path("currency").isNull()) {
             invoice.set("currency", customer.path("currency").isTextual() ? customer.get("currency") : Json.MAPPER.getNodeFactory().textNode("usd"));
         }
+        expectUnused(tx, invoice, values);
         begin(tx, invoice, customer);
         setDueDate(tx, invoice, values);
         if ("include".equals(Json.text(values, "pending_invoice_items_behavior"))) {
@@ -106,6 +107,7 @@ final class Invoices implements Resource.Lifecycle {
                 }
             });
         }
+        expectUnused(tx, invoice, values);
         setDueDate(tx, invoice, values);
         if (values.has("default_tax_rates") || values.has("discounts") || values.has("shipping_cost")) {
             addExtras(tx, invoice, values);
@@ -119,6 +121,14 @@ final class Invoices implements Resource.Lifecycle {
             throw ApiError.invalid("invoice_not_editable", "Only a draft invoice can be deleted; this one is " + Json.text(invoice, "status") + ": void it.", "id");
         }
         tx.where(Resources.INVOICE_ITEMS, "invoice", Json.text(invoice, "id")).forEach(item -> tx.delete(Resources.INVOICE_ITEMS, item));
+    }
+
+    /** A number is for one invoice of the account. */
+    private static void expectUnused(Transaction tx, ObjectNode invoice, ObjectNode values) {
+        var number = Json.text(values, "number");
+        if (number != null && tx.where(Resources.INVOICES, "number", number).stream().anyMatch(other -> !other.get("id").equals(invoice.get("id")))) {
+            throw ApiError.invalid(null, "The invoice number is used by another invoice of this account: choose another.", "number");
+        }
     }
 
     static boolean isDraft(JsonNode invoice) {

@@ -11,7 +11,7 @@ import java.util.Map;
  * @param created epoch seconds
  * @param json its JSON, not to be changed
  * @param deleted whether it is a tombstone, which no list shows
- * @param keys the values of the fields that lists select by
+ * @param keys the values of the fields that lists select by, and of an invoice its number
  */
 record Stored(long sequence, Resource resource, String id, long created, byte[] json, boolean deleted, Map<String, String> keys) {
 
@@ -24,6 +24,9 @@ record Stored(long sequence, Resource resource, String id, long created, byte[] 
         }
         if (resource == Resources.EVENTS) {
             keys.put(SUBJECT, Json.text(object.path("data").path("object"), "id"));
+        }
+        if (resource == Resources.INVOICES) {
+            keys.put("number", Json.text(object, "number"));
         }
         return new Stored(sequence, resource, Json.text(object, "id"), object.path("created").asLong(object.path("date").asLong()), Json.bytes(object),
                 object.path("deleted").asBoolean(), keys);
