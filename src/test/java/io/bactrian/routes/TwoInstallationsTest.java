@@ -327,11 +327,12 @@ class TwoInstallationsTest {
     @Test
     void a_create_of_unknown_outcome_is_looked_for_among_ones_own() throws Exception {
         one.run("select sync.pause('stripe', 'in')");
-        stripe.faults().only("POST", "/v1/customers").next(Fault.HANG_AFTER_COMMIT, 1).next(Fault.WEBHOOK_LOST, 1);
+        stripe.faults().only("POST", null).next(Fault.HANG_AFTER_COMMIT, 1).next(Fault.WEBHOOK_LOST, 2); // at both endpoints
         var eve = one.insert("Eve Own");
         eventually().until(() -> one.texts("select 1 from sync.failure where record_id = '" + eve + "'"), hasSize(1));
         one.run("select sync.pause('stripe', 'out')");
         stripe.faults().clear();
+        stripe.clearApiCalls();
         stripe.dashboard().createCustomer(Map.of("name", "Eve Foreign", "metadata", Map.of("hub_id", eve, "hub", other.id)));
         stripe.dashboard().createCustomer(Map.of("name", "Eve Unsaid", "metadata", Map.of("hub_id", eve)));
         one.run("update sync.link set in_flight_at = now() - interval '24 hours' where in_flight_op = 'create' and record_id = '" + eve + "'",
@@ -339,6 +340,7 @@ class TwoInstallationsTest {
         var object = stripe.dashboard().customer(one.linked("customers", eve));
         one.underWay.awaitNothing();
         assertEquals("Eve Own", object.get("name").asText());
+        assertEquals(List.of("GET"), stripe.apiCalls().stream().filter(call -> call.path().equals("/v1/customers")).map(ApiCall::method).toList());
         assertEquals("Eve Own", one.text("select name from customers where id = " + eve));
         assertEquals(1, stripe.dashboard().customers().stream().filter(customer -> customer.path("name").asText().equals("Eve Own")).count());
     }
