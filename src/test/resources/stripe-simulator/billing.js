@@ -56,10 +56,16 @@ function invoiceRow(invoice) {
     [el("span", {class: "money"}, money(invoice.total, invoice.currency)), statusPill(invoice.status)]);
 }
 
+/** What a price is worth, in a word where it is no amount. */
+function priceText(price) {
+  const amount = !price ? "No price" : price.tiers_mode ? "Tiers" : price.custom_unit_amount ? "Any amount" : money(price.unit_amount_decimal, price.currency, 12);
+  return price?.recurring ? `${amount} / ${price.recurring.interval}` : amount;
+}
+
 function productRow(product) {
   const price = product.default_price;
   return row(product, openProduct, initials(product), [el("b", {}, product.name), product.description || "No description"],
-    [el("span", {class: "money"}, price ? money(price.unit_amount_decimal, price.currency, 12) : "No price"),
+    [el("span", {class: "money"}, priceText(price)),
       product.active ? el("span", {class: "mono"}, product.id) : el("span", {class: "pill"}, "archived")]);
 }
 
@@ -73,13 +79,14 @@ function currency() {
 }
 
 function lineRow(line) {
-  const editable = !invoice || invoice.status === "draft";
+  const item = line?.parent[line.parent.type]?.invoice_item;
+  const editable = !invoice || invoice.status === "draft" && (!line || item);
   const unit = line ? typed(line.pricing?.unit_amount_decimal ?? line.amount, currency()) : "";
   const input = (name, label, value, more = {}) => el("input", {"aria-label": label, placeholder: label, autocomplete: "off", disabled: !editable, value,
     "data-name": name, "data-before": value, oninput: addUp, ...more});
-  const made = el("div", {class: "line-row", "data-item": line?.parent.invoice_item_details.invoice_item},
+  const made = el("div", {class: "line-row", "data-item": item},
     input("description", "Description", line?.description ?? ""),
-    input("quantity", "Quantity", line?.quantity ?? 1, {inputmode: "numeric"}),
+    input("quantity", "Quantity", line?.quantity_decimal ?? 1, {inputmode: "decimal"}),
     input("unit_amount", "Unit price", unit, {inputmode: "decimal"}),
     el("span", {class: "money"}, line ? money(line.amount, currency()) : ""),
     editable ? el("button", {class: "quiet", type: "button", "aria-label": "Remove this line", onclick: () => {
@@ -96,7 +103,7 @@ const lineRows = () => [...$("lines").querySelectorAll(".line-row")];
 /** What a line's inputs say, with the amount in the minor unit, null where it makes no sense. */
 function lineValues(line) {
   const [description, quantity, unit] = [...line.querySelectorAll("input")].map(input => input.value.trim());
-  return {description, quantity: /^\d+$/.test(quantity) ? Number(quantity) : null, unit_amount: minor(unit, currency())};
+  return {description, quantity: /^\d+([.,]\d{1,12})?$/.test(quantity) ? quantity.replace(",", ".") : null, unit_amount: minor(unit, currency())};
 }
 
 /** Adds up what is typed; the simulator has the last word when it is saved. */
@@ -105,12 +112,78 @@ function addUp() {
   for (const line of lineRows()) {
     const {quantity, unit_amount: unit} = lineValues(line);
     if ([...line.querySelectorAll("input")].some(input => input.value !== input.dataset.before)) {
-      line.dataset.amount = quantity === null || unit === null ? "" : quantity * unit;
+      line.dataset.amount = quantity === null || unit === null ? "" : Math.sign(unit) * Math.round(Number(quantity) * Math.abs(unit));
       line.querySelector(".money").textContent = line.dataset.amount ? money(line.dataset.amount, currency()) : "";
     }
     total += Number(line.dataset.amount ?? 0);
   }
-  $("invoice-total").textContent = money(total, currency());
+  const touched = !invoice || gone.length || lineRows().some(line => !line.dataset.item && invoice.status === "draft"
+    || [...line.querySelectorAll("input")].some(input => input.value !== input.dataset.before)) || extrasTouched().length > 0;
+  $("invoice-total-name").textContent = touched ? "Lines" : "Total";
+  $("invoice-total").textContent = money(touched ? total : invoice.total, currency());
+  $("invoice-figures").hidden = $("invoice-payment").hidden = Boolean(touched);
+  if (!touched) {
+    showFigures();
+  }
+}
+
+/** What Stripe makes of the lines: above the total how it comes about, below it what is owed. */
+function showFigures() {
+  const sum = list => list.reduce((all, one) => all + one.amount, 0);
+  const rows = pairs => pairs.filter(([, amount]) => amount !== null).flatMap(([name, amount]) => [el("dt", {}, name), el("dd", {}, money(amount, invoice.currency))]);
+  const taxes = invoice.total_taxes.map(tax => {
+    const rate = invoice.default_tax_rates.find(one => one.id === tax.tax_rate_details.tax_rate);
+    return [`${rate?.display_name ?? "Tax"}${rate ? ` ${rate.percentage} %` : ""}${tax.tax_behavior === "inclusive" ? ", included" : ""}`, tax.amount];
+  });
+  $("invoice-figures").replaceChildren(...rows([["Subtotal", invoice.subtotal], ["Discounts", sum(invoice.total_discount_amounts) ? -sum(invoice.total_discount_amounts) : null],
+    ...taxes, ["Shipping", invoice.shipping_cost?.amount_total ?? null]]));
+  $("invoice-payment").replaceChildren(...rows([["Paid", invoice.amount_paid || null], ["Amount due", invoice.amount_remaining]]));
+}
+
+const EXTRAS = ["tax", "inclusive", "discount", "shipping"];
+
+/** What an invoice says of its tax, discount and shipping, as the inputs show it. Of a discount only the amount is known. */
+function extrasOf(invoice) {
+  const rate = invoice?.default_tax_rates[0];
+  const off = (invoice?.total_discount_amounts ?? []).filter(one => invoice.discounts.includes(one.discount)).reduce((all, one) => all + one.amount, 0);
+  return {tax: rate ? String(rate.percentage) : "", inclusive: String(rate?.inclusive ?? false), discount: off ? typed(off, invoice.currency) : "",
+    shipping: invoice?.shipping_cost ? typed(invoice.shipping_cost.amount_total, invoice.currency) : ""};
+}
+
+function extrasTouched() {
+  const before = extrasOf(invoice);
+  const fields = $("invoice-form").elements;
+  return EXTRAS.filter(name => fields[name].value.trim() !== before[name] && (name !== "inclusive" || fields.tax.value.trim()));
+}
+
+/** What the person changed of tax, discount and shipping, in the simulator's words. */
+function readExtras() {
+  const fields = $("invoice-form").elements;
+  const touched = extrasTouched();
+  const value = name => fields[name].value.trim().replace(",", ".");
+  const amount = name => minor(fields[name].value, currency()) ?? wrong(fields[name], `The ${name} is an amount in ${currency().toUpperCase()}, such as ${typed(500, currency())}.`);
+  const result = {};
+  for (const name of EXTRAS) {
+    fields[name].removeAttribute("aria-invalid");
+  }
+  if (touched.includes("tax") || touched.includes("inclusive")) {
+    result.tax_rate = !value("tax") ? null : /^\d+(\.\d{1,4})?$/.test(value("tax")) ? {percentage: value("tax"), inclusive: value("inclusive") === "true"}
+      : wrong(fields.tax, "A tax rate is a percentage with four decimals at most.");
+  }
+  if (touched.includes("discount")) {
+    const percent = /^(\d+(?:\.\d+)?)\s*%$/.exec(value("discount"));
+    result.discount = !value("discount") ? null : percent ? {percent_off: percent[1]} : {amount_off: amount("discount")};
+  }
+  if (touched.includes("shipping")) {
+    result.shipping = value("shipping") ? amount("shipping") : null;
+  }
+  return result;
+}
+
+function wrong(input, message) {
+  input.setAttribute("aria-invalid", true);
+  input.focus();
+  throw new Error(message);
 }
 
 async function openInvoice(id, customer) {
@@ -144,6 +217,11 @@ function showInvoice(people) {
     field.disabled = !draft;
     field.closest("label").hidden = !draft && !field.value;
   }
+  Object.entries(extrasOf(invoice)).forEach(([name, value]) => {
+    fields[name].value = value;
+    fields[name].removeAttribute("aria-invalid");
+  });
+  $("invoice-extras").hidden = !draft;
   $("lines").className = draft ? "lines" : "lines settled";
   $("lines").replaceChildren(el("div", {class: "line-head"}, ...["Description", "Quantity", "Unit price", "Amount"].map(title => el("span", {}, title))));
   (invoice?.lines.data ?? []).forEach(line => lineRow(line).dataset.amount = line.amount);
@@ -185,7 +263,7 @@ function readLine(line) {
     input.setAttribute("aria-invalid", wrong);
     if (wrong) {
       input.focus();
-      throw new Error(input.dataset.name === "quantity" ? "A quantity is a whole number." : `A price in ${currency().toUpperCase()} has ${decimals(currency()) || "no"} decimals.`);
+      throw new Error(input.dataset.name === "quantity" ? "A quantity is a number with 12 decimals at most." : `A price in ${currency().toUpperCase()} has ${decimals(currency()) || "no"} decimals.`);
     }
   }
   const inputs = [...line.querySelectorAll("input")].filter(input => !line.dataset.item || input.value !== input.dataset.before);
@@ -201,11 +279,11 @@ async function saveInvoice() {
     .map(({item, line}) => ({item, values: readLine(line)}));
   if (!invoice) {
     invoice = await call("POST", "dashboard/invoices", {customer: fields.customer.value, currency: fields.currency.value.trim().toLowerCase(), memo: fields.memo.value,
-      due_date: fields.due.value, lines: lines.map(line => line.values)});
+      due_date: fields.due.value, ...readExtras(), lines: lines.map(line => line.values)});
     return;
   }
   const path = "dashboard/invoices/" + invoice.id;
-  const head = {};
+  const head = readExtras();
   if (fields.memo.value !== (invoice.description ?? "")) {
     head.memo = fields.memo.value;
   }
@@ -282,7 +360,17 @@ async function openProduct(id) {
   $("product-id").textContent = product?.id ?? "";
   fields.name.value = product?.name ?? "";
   fields.description.value = product?.description ?? "";
-  fields.price.value = price ? typed(price.unit_amount_decimal, price.currency) : "";
+  fields.price.value = priceTyped(price);
+  fields.price.placeholder = price ? priceText(price) : "";
+  fields.interval.value = price?.recurring?.interval ?? "";
+  fields.interval.disabled = Boolean(product);
+  $("product-subscribe").hidden = !price?.recurring;
+  if (price?.recurring) {
+    const people = (await call("GET", "dashboard/customers?limit=100")).data;
+    fields.subscriber.replaceChildren(...people.map(person => el("option", {value: person.id}, person.name || person.email || person.id)));
+    fields.subscribed.value = 1;
+    $("subscribe").disabled = !people.length;
+  }
   fields.currency.value = price?.currency ?? COMMON[0];
   $("product-archive").hidden = !product;
   $("product-archive").textContent = product?.active === false ? "Sell again" : "Archive";
@@ -293,6 +381,24 @@ async function openProduct(id) {
   }
   $("product").showModal();
   fields.name.focus();
+}
+
+/** A price as its input shows it: empty where there is none, or it is no amount. */
+function priceTyped(price) {
+  return price?.unit_amount_decimal ? typed(price.unit_amount_decimal, price.currency) : "";
+}
+
+/** Subscribes a customer, and shows the first invoice. */
+async function subscribe() {
+  const fields = $("product-form").elements;
+  try {
+    const made = await call("POST", "dashboard/subscriptions", {customer: fields.subscriber.value, price: product.default_price.id, quantity: fields.subscribed.value.trim()});
+    $("product").close();
+    refresh();
+    openInvoice(made.latest_invoice);
+  } catch (error) {
+    problem("product", error);
+  }
 }
 
 async function saveProduct(change) {
@@ -315,13 +421,16 @@ function productChanges() {
       change[name] = fields[name].value;
     }
   }
-  if (fields.price.value !== (before ? typed(before.unit_amount_decimal, before.currency) : "") || before && code !== before.currency) {
+  if (fields.price.value !== priceTyped(before) || before && code !== before.currency) {
     change.unit_amount = fields.price.value.trim() ? minor(fields.price.value, code) : null;
     if (change.unit_amount === null && fields.price.value.trim()) {
       throw new Error(`A price in ${code.toUpperCase()} has ${decimals(code) || "no"} decimals.`);
     }
     if (change.unit_amount !== null) {
       change.currency = code;
+      if (!product && fields.interval.value) {
+        change.interval = fields.interval.value;
+      }
     }
   }
   return change;
@@ -336,7 +445,12 @@ function startBilling() {
     withInvoice(saveInvoice);
   });
   $("invoice-form").elements.currency.addEventListener("input", addUp);
-  $("add-line").addEventListener("click", () => lineRow(null).querySelector("input").focus());
+  EXTRAS.forEach(name => $("invoice-form").elements[name].addEventListener("input", addUp));
+  $("subscribe").addEventListener("click", subscribe);
+  $("add-line").addEventListener("click", () => {
+    lineRow(null).querySelector("input").focus();
+    addUp();
+  });
   $("invoice-close").addEventListener("click", () => $("invoice").close());
   $("invoice-end").addEventListener("click", endInvoice);
   $("invoice-end").addEventListener("blur", hesitate);

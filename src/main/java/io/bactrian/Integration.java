@@ -42,7 +42,7 @@ record Integration(String system, String entity, List<String> fields, String pol
 
     private static Integration of(CamelContext camel, RouteDefinition route, Map<String, Object> parameters) {
         return new Integration(text(camel, parameters, "system"), text(camel, parameters, "entity"),
-                List.of(text(camel, parameters, "fields").strip().split("\\s*,\\s*")), text(camel, parameters, "policy"),
+                Stream.of(text(camel, parameters, "fields").strip().split("\\s*,\\s*")).filter(field -> !field.isEmpty()).toList(), text(camel, parameters, "policy"),
                 text(camel, parameters, DELETES_OUT), text(camel, parameters, DELETES_IN),
                 Long.parseLong(camel.resolvePropertyPlaceholders("{{sync.max-deletes}}")),
                 new BigDecimal(camel.resolvePropertyPlaceholders("{{sync.max-delete-percent}}")),

@@ -16,7 +16,7 @@ class IntegrationTest {
                 var sql = Sql.open(database.dataSource())) {
             assertEquals(List.of("stripe customers {name,email,phone,description,address} newest follow follow routes/stripe-customers.camel.yaml"),
                     sql.texts("select concat_ws(' ', system, entity, fields, policy, deletes_out, deletes_in, defined_in) from sync.integration where entity = 'customers' and system = 'stripe'"));
-            assertEquals("{name,description,active,unit_amount,currency}", sql.text("select fields from sync.integration where entity = 'products'"));
+            assertEquals("{name,description,active,unit_amount,currency,pricing,price_interval}", sql.text("select fields from sync.integration where entity = 'products'"));
         }
     }
 }

@@ -42,6 +42,8 @@ class RandomInvoicesTest {
             for (var rate : List.of("percentage=19&inclusive=false", "percentage=7.7&inclusive=true", "percentage=25&inclusive=false")) {
                 rates.add(call(scene, "/v1/tax_rates", "display_name=Tax&" + rate).get("id").asText());
             }
+            call(scene, "/v1/coupons", "id=tenth&percent_off=10&duration=once");
+            call(scene, "/v1/coupons", "id=third&percent_off=33.3&duration=once");
             var ours = new ArrayList<String>();
             for (int i = 0; i < INVOICES; i++) {
                 var currency = List.copyOf(STEPS.keySet()).get(random.nextInt(STEPS.size()));
@@ -52,14 +54,15 @@ class RandomInvoicesTest {
                     for (int line = random.nextInt(4); line >= 0; line--) {
                         call(scene, "/v1/invoiceitems", "customer=" + there + "&invoice=" + invoice.get("id").asText() + "&currency=" + currency + "&description=line " + line + quantity(random) + "&unit_amount_decimal=" + price(random, currency));
                     }
-                    call(scene, "/v1/invoices/" + invoice.get("id").asText(), extras(random, rates));
+                    call(scene, "/v1/invoices/" + invoice.get("id").asText(), extras(random, rates, currency));
                     call(scene, "/v1/invoices/" + invoice.get("id").asText() + "/finalize", "");
                 }
             }
             scene.awaitNothing();
             // Taxes and discounts of those that were made here are set there, before they are opened here.
             for (var id : ours) {
-                call(scene, "/v1/invoices/" + scene.linked("invoices", id), extras(random, rates));
+                var currency = scene.text("select lower(currency) from invoices where id = " + id);
+                call(scene, "/v1/invoices/" + scene.linked("invoices", id), extras(random, rates, currency));
             }
             scene.awaitNothing();
             for (var id : ours) {
@@ -96,11 +99,22 @@ class RandomInvoicesTest {
         return (random.nextInt(3) == 0 ? -1 : 1) * 2L * STEPS.get(currency) * (1 + random.nextInt(500));
     }
 
-    private static String extras(Random random, List<String> rates) {
+    private static String extras(Random random, List<String> rates, String currency) {
         var extras = new LinkedHashMap<String, String>();
         extras.put("description", "memo " + random.nextInt(1000));
         if (random.nextBoolean()) {
             extras.put("default_tax_rates[0]", rates.get(random.nextInt(rates.size())));
+        }
+        switch (random.nextInt(3)) {
+            case 0 -> extras.put("discounts[0][coupon]", "tenth");
+            case 1 -> extras.put("discounts[0][coupon]", "third");
+            default -> { }
+        }
+        if (random.nextInt(4) == 0) {
+            extras.put("shipping_cost[shipping_rate_data][display_name]", "Parcel");
+            extras.put("shipping_cost[shipping_rate_data][type]", "fixed_amount");
+            extras.put("shipping_cost[shipping_rate_data][fixed_amount][amount]", "700");
+            extras.put("shipping_cost[shipping_rate_data][fixed_amount][currency]", currency);
         }
         return extras.entrySet().stream().map(extra -> extra.getKey() + "=" + extra.getValue()).collect(Collectors.joining("&"));
     }

@@ -160,7 +160,8 @@ public final class Dashboard {
     /**
      * Creates a product.
      *
-     * @param fields {@code name}, {@code description}, {@code active}, {@code metadata}, …; {@code unit_amount} and {@code currency} are its default price
+     * @param fields {@code name}, {@code description}, {@code active}, {@code metadata}, …; {@code unit_amount} and {@code currency} are its default price,
+     *        and {@code interval}, such as {@code month}, how often it is charged
      * @return the product, {@code default_price} expanded
      */
     public JsonNode createProduct(Map<String, ?> fields) {
@@ -173,7 +174,11 @@ public final class Dashboard {
                     price.put(field, set.remove(field));
                 }
             }
+            var interval = set.remove("interval");
             if (!price.isEmpty()) {
+                if (interval != null) {
+                    price.put("recurring", Map.of("interval", interval));
+                }
                 set.put("default_price_data", price);
             }
             return calls.call("POST", "/v1/products", expanded(set));
@@ -181,8 +186,8 @@ public final class Dashboard {
     }
 
     /**
-     * Changes what is named of a product. Another {@code unit_amount} or {@code currency} makes a new default price and archives the old one; a null
-     * {@code unit_amount} leaves it without.
+     * Changes what is named of a product. Another {@code unit_amount} or {@code currency} makes a new default price, with the old one's interval, and
+     * archives the old one; a null {@code unit_amount} leaves it without.
      *
      * @return the product, {@code default_price} expanded
      */
@@ -197,7 +202,11 @@ public final class Dashboard {
             if (moved && amount.equals("")) {
                 set.put("default_price", "");
             } else if (moved) {
-                set.put("default_price", calls.call("POST", "/v1/prices", Map.of("product", id, "currency", currency, "unit_amount_decimal", amount)).get("id").asText());
+                var price = new LinkedHashMap<String, Object>(Map.of("product", id, "currency", currency, "unit_amount_decimal", amount));
+                if (old.path("recurring").isObject()) {
+                    price.put("recurring", Map.of("interval", old.at("/recurring/interval").asText(), "interval_count", old.at("/recurring/interval_count").asText()));
+                }
+                set.put("default_price", calls.call("POST", "/v1/prices", price).get("id").asText());
             }
             var product = calls.call("POST", path, expanded(set));
             if (moved && old.path("active").asBoolean()) {

@@ -77,6 +77,15 @@ class DashboardTest {
     }
 
     @Test
+    void keeps_the_interval_of_a_price_whose_amount_changes() throws Exception {
+        var product = dashboard.createProduct(Map.of("name", "Pro", "unit_amount", 1000, "currency", "eur", "interval", "month"));
+        assertEquals("month", product.at("/default_price/recurring/interval").asText());
+        var changed = dashboard.updateProduct(product.get("id").asText(), Map.of("unit_amount", 1200));
+        assertEquals(1200, changed.at("/default_price/unit_amount").asInt());
+        assertEquals("month", changed.at("/default_price/recurring/interval").asText());
+    }
+
+    @Test
     void creates_nothing_when_a_line_is_refused() throws Exception {
         var lines = List.of(Map.of("description", "Tea", "unit_amount", 1), Map.of("description", "Gold", "unit_amount", 100_000_000));
         var refused = assertThrows(IllegalArgumentException.class, () -> dashboard.createInvoice(Map.of("customer", customer, "currency", "usd", "lines", lines)));
