@@ -5,11 +5,11 @@ with given as (
     from cast(:#${body} as jsonb) as body
 ),
 created as (
-  insert into invoices (customer_id, currency, status, memo, due_date, total)
-  select (invoice).customer_id, (invoice).currency, coalesce((invoice).status, 'draft'), (invoice).memo, (invoice).due_date,
-         (select coalesce(sum(coalesce(quantity, 1) * unit_amount), 0) from jsonb_populate_recordset(null::invoice_items, items))
-    from given
-  returning id
+  insert into invoices (customer_id, currency, status, memo, due_date, subtotal, total)
+  select (invoice).customer_id, (invoice).currency, coalesce((invoice).status, 'draft'), (invoice).memo, (invoice).due_date, sum, sum
+    from given,
+         lateral (select coalesce(sum(round(coalesce(quantity, 1) * unit_amount)), 0) as sum from jsonb_populate_recordset(null::invoice_items, items)) s
+  returning id, status
 ),
 created_items as (
   insert into invoice_items (invoice_id, product_id, description, quantity, unit_amount)
@@ -23,4 +23,4 @@ created_items as (
 )
 select id, invoice_with_items(id)::text as answer
   from created
- where (select count(*) from created_items) >= 0
+ where (select count(*) from created_items) >= 0 and check_invoice_has_items(id, status)

@@ -6,4 +6,5 @@ update invoices i
             from jsonb_populate_record(i, patch) merged)
   from cast(:#${body} as jsonb) as patch
  where id = :#id
+   and (patch ->> 'status' is null or check_invoice_has_items(i.id, patch ->> 'status'))
 returning invoice_with_items(id)::text as answer

@@ -16,7 +16,7 @@ next as (
 select (select id from next) as next,
        json_build_object(
          'data', coalesce(json_agg(json_build_object(
-           'id', id, 'name', name, 'description', description, 'unit_amount', unit_amount, 'currency', currency, 'active', active,
+           'id', id, 'name', name, 'description', description, 'unit_amount', unit_amount, 'currency', currency, 'pricing', pricing, 'price_interval', price_interval, 'active', active,
            'created_at', to_char(created_at at time zone 'utc', 'yyyy-mm-dd"T"hh24:mi:ss.us"Z"'),
            'updated_at', to_char(updated_at at time zone 'utc', 'yyyy-mm-dd"T"hh24:mi:ss.us"Z"')) order by id), '[]'),
          'next', (select cast(id as text) from next))::text as page

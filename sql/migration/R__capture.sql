@@ -244,11 +244,18 @@ create or replace function sync.note_references() returns void language sql as $
 $$;
 
 -- Asks one system to look at a record, as if it had changed. Nobody is asked about a table that is not tracked any more.
+-- It need not be seen for that.
 create or replace function sync.poke(p_entity text, p_record_id text, p_target text) returns void language plpgsql as $$
+declare
+  v_after jsonb;
 begin
   if exists (select from sync.entity e join pg_class c on c.oid = e.relation where e.name = p_entity) then
-    insert into sync.outbox (entity, record_id, op, target, after)
-         values (p_entity, p_record_id, 'r', p_target, sync.read(p_entity, p_record_id));
+    begin
+      v_after := sync.read(p_entity, p_record_id);
+    exception when insufficient_privilege or undefined_column or undefined_table or sqlstate 'BA002' then
+      v_after := jsonb_build_object((select e.key_column from sync.entity e where e.name = p_entity), p_record_id);
+    end;
+    insert into sync.outbox (entity, record_id, op, target, after) values (p_entity, p_record_id, 'r', p_target, v_after);
     perform sync.wake();
   end if;
 end $$;
@@ -278,6 +285,11 @@ begin
   if v_drain.instance <> p_instance and v_drain.leased_until > v_now then
     return;
   end if;
+  insert into sync.deletion as d (entity, record_id, at)
+  select q.entity, q.record_id, max(q.changed_at)
+    from (select o.entity, o.record_id, o.op, o.changed_at from sync.outbox o order by o.id limit p_max_rows) q
+   where q.op = 'd' group by q.entity, q.record_id
+  on conflict on constraint deletion_pkey do update set at = greatest(d.at, excluded.at);
   -- Asked before looking, so that whoever commits in between is seen.
   v_again := v_drain.awake_until > v_now or v_drain.awake_until > v_now - interval '1 second' and sync.capturing();
 

@@ -3,9 +3,16 @@
 -- Repeatable: every statement replaces what is there.
 
 -- What every idempotency key of a record begins with; its revision and a hash of the request follow.
-create or replace function sync.key_prefix(p_entity text, p_record_id text) returns text language sql immutable as $$
-  select format('bactrian:%s:%s:', p_entity, case when length(p_record_id) > 64 then md5(p_record_id) else p_record_id end);
-$$;
+create or replace function sync.key_prefix(p_entity text, p_record_id text) returns text language plpgsql stable as $$
+begin
+  return format('bactrian:%s:%s:%s:', sync.hub(), p_entity, case when length(p_record_id) > 64 then md5(p_record_id) else p_record_id end);
+end $$;
+
+-- The same before there was an installation: of writes up to old_key_to of their link.
+create or replace function sync.old_key_prefix(p_entity text, p_record_id text) returns text language plpgsql immutable as $$
+begin
+  return format('bactrian:%s:%s:', p_entity, case when length(p_record_id) > 64 then md5(p_record_id) else p_record_id end);
+end $$;
 
 -- Takes a record for one outbound write.
 --
@@ -23,11 +30,41 @@ $$;
 --         update    send what differs between record and base, both whole records
 --         delete    delete external_id
 --         fetch     read external_id and settle with what it says
+--         point     add the pointers to external_id, then the same as fetch
 -- Every action but none, busy, parked and waiting must end in sync.settle or sync.fail with the token. key_prefix begins the
 -- idempotency key. In record and base other records are named by their ids in the system, and so are parts that are sent: see
 -- sync.external.
 create or replace function sync.claim(
   p_system text, p_entity text, p_record_id text, p_fields text[], p_lease interval, p_instance text default null, p_first_contact text default 'off')
+returns table (action text, token bigint, external_id text, key_prefix text, record jsonb, base jsonb, in_flight_at timestamptz) language plpgsql
+  set timezone = 'UTC' as $$
+declare
+  v_reason text;
+begin
+  if not sync.is_blocked(p_system, p_entity) then
+    begin
+      return query select * from sync.claim_record(p_system, p_entity, p_record_id, p_fields, p_lease, p_instance, p_first_contact);
+      return;
+    exception when insufficient_privilege or undefined_column or undefined_table or sqlstate 'BA002' then
+      if not sync.block(p_system, p_entity) then
+        perform sync.record_failure(p_system, p_entity, p_record_id, 'out', 'transient', sqlstate, sqlerrm, null, null);
+        action := 'waiting';
+        return next;
+        return;
+      end if;
+    end;
+  end if;
+  insert into sync.link (system, entity, record_id) values (p_system, p_entity, p_record_id) on conflict do nothing;
+  perform sync.park(p_system, p_entity, p_record_id);
+  select string_agg(b.reason, '; ') into v_reason from sync.blocked b where b.system = p_system and b.entity = p_entity;
+  perform sync.record_failure(p_system, p_entity, p_record_id, 'out', 'permanent', 'blocked', v_reason, null, null);
+  action := 'parked';
+  return next;
+end $$;
+
+-- The same for a table that can be seen.
+create or replace function sync.claim_record(
+  p_system text, p_entity text, p_record_id text, p_fields text[], p_lease interval, p_instance text, p_first_contact text)
 returns table (action text, token bigint, external_id text, key_prefix text, record jsonb, base jsonb, in_flight_at timestamptz) language plpgsql
   set timezone = 'UTC' as $$
 declare
@@ -40,6 +77,7 @@ declare
   v_sent      text[];
   v_missing   text;
   v_repeat    jsonb;
+  v_policy    text := (select i.policy from sync.integration i where i.system = p_system and i.entity = p_entity);
   v_token     bigint;
   v_now       timestamptz := clock_timestamp();
 begin
@@ -84,13 +122,22 @@ begin
   end if;
   v_record := sync.read(p_entity, p_record_id); -- not before the link is ours: who held it may have changed the record
   record := v_record;
-  if l.in_flight_op is null and p_fields::text like '%/*%' and not sync.seeks_part(l) then
+  perform sync.check_columns(p_system, p_entity, v_record);
+  if l.deletion = 'held_in' or l.deletion = 'kept' and v_record is not null then
+    action := 'none'; -- its object is gone
+  end if;
+  if action is null and l.deletion = 'held_out' and v_record is not null then
+    l.deletion := null; -- it is back
+  end if;
+  if action is null and l.in_flight_op is null and p_fields::text like '%/*%' and not sync.seeks_part(l) then
     perform sync.let_go_of_parts(l, v_record);
     if sync.has_unknown_part(l) then
       l.look_at := coalesce(l.look_at, 'epoch');
     end if;
   end if;
-  if l.deleted_at is not null then
+  if action = 'none' then
+    null;
+  elsif l.deleted_at is not null then
     if v_record is null then
       action := 'none';
     else
@@ -121,11 +168,28 @@ begin
   elsif l.look_at is not null and (v_record is null or l.in_flight_op is distinct from 'update') and not sync.is_paused_in(p_system, p_entity) then
     action := 'fetch'; -- even if the record is gone: what was edited there is kept
   elsif v_record is null then
-    action := 'delete';
-    perform sync.release(l); -- whoever waits for a part that has moved does not any more
+    action := sync.decide_deletion(l, 'out');
+    if action = 'keep' then
+      perform sync.save(sync.bury(l, l.external_id, '{}', 'hub'));
+      perform sync.note(p_entity, p_record_id, p_system, 'note', 'it was deleted here, and stays in ' || p_system);
+    elsif action = 'hold' then
+      update sync.link t set deletion = 'held_out', parked_at = null where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id;
+    else
+      perform sync.release(l); -- whoever waits for a part that has moved does not any more
+    end if;
+    if action <> 'delete' then
+      action := 'none';
+      return next;
+      return;
+    end if;
   else
+    if v_policy ~ ': (in|once)' and l.in_flight_op is null and not sync.is_paused_in(p_system) then
+      v_record := sync.put_back(l, v_record, p_fields, v_policy);
+      record := v_record;
+    end if;
     v_fields := sync.fields(p_fields, v_record, l.hub_base, l.in_flight);
-    v_base := sync.pick(l.hub_base, sync.moved(l.hub_base, v_record, v_fields));
+    v_base := sync.pick(l.hub_base, array(select f from unnest(sync.moved(l.hub_base, v_record, v_fields)) f
+                                           where not sync.belongs_there(v_policy, f, l.remote_base)));
     if l.in_flight_op = 'update' then
       -- An update whose outcome nobody knows. Where the record still says what was sent, it is sent again; where it
       -- says something else, that goes out, and compares to what was sent.
@@ -147,6 +211,10 @@ begin
     action := case when v_base = '{}' then 'none' else 'update' end;
   end if;
 
+  if action = 'none' and l.old_pointer and l.external_id is not null and l.deleted_at is null and v_record is not null and not sync.is_paused_in(p_system, p_entity) then
+    action := 'point';
+  end if;
+
   if action = 'none' then
     if l.parked_at is not null or l.look_at is not null then
       update sync.link t set parked_at = case when l.look_at is not null and l.deleted_at is null then coalesce(t.parked_at, clock_timestamp()) end,
@@ -163,10 +231,14 @@ begin
     v_sent := sync.one_call(p_fields, v_fields, v_fields);
     record := record - array(select f from unnest(v_fields) f where f <> all (v_sent)); -- the rest goes out when it is there
   end if;
+  if action in ('create', 'find') and v_policy ~ ': (in|once)' and record is not null then
+    record := record - array(select f from jsonb_object_keys(record) f where sync.belongs_there(v_policy, f, null));
+  end if;
   v_in_flight := case when action = 'create' then record
                       when action = 'find'   then l.in_flight
                       when action = 'update' then coalesce(v_repeat, sync.pick(v_record, v_moved))
-                      when action = 'fetch'  then jsonb_build_object('edited_at', l.look_at) end;
+                      when action = 'fetch'  then jsonb_build_object('edited_at', l.look_at)
+                      when action = 'point'  then '{"edited_at": "epoch", "point": true}' end;
   if action = 'find' then
     v_base := record; -- what is made if nothing is found
   end if;
@@ -238,7 +310,7 @@ begin
   if l.in_flight_op is distinct from action and action <> 'find' then
     l.in_flight_at := v_now;
   end if;
-  l.in_flight_op := case action when 'find' then 'create' else action end;
+  l.in_flight_op := case action when 'find' then 'create' when 'point' then 'fetch' else action end;
   l.in_flight := v_in_flight;
   l.in_flight_base := v_base;
   if action = 'update' and v_fields <> p_fields then
@@ -248,9 +320,31 @@ begin
 
   token := l.lease_token;
   external_id := l.external_id;
-  key_prefix := sync.key_prefix(p_entity, p_record_id) || l.revision;
+  key_prefix := case when l.revision <= l.old_key_to then sync.old_key_prefix(p_entity, p_record_id) -- the same request again, under its key
+                     else sync.key_prefix(p_entity, p_record_id) end || l.revision;
   in_flight_at := l.in_flight_at;
   return next;
+end $$;
+
+-- Puts back what somebody changed here of fields that belong to the system; the edited values are kept in sync.conflict. Returns the record.
+create or replace function sync.put_back(l sync.link, p_record jsonb, p_fields text[], p_policy text) returns jsonb language plpgsql as $$
+declare
+  v_moved text[] := array(select f from unnest(sync.moved(l.hub_base, p_record, p_fields)) f
+                           where coalesce(l.remote_base -> f, 'null') <> 'null' and sync.belongs_there(p_policy, f, l.remote_base));
+begin
+  if v_moved = '{}' then
+    return p_record;
+  end if;
+  p_record := sync.read(l.entity, l.record_id, true); -- nobody changes it meanwhile
+  v_moved := array(select f from unnest(v_moved) f where p_record is not null and coalesce(p_record -> f, 'null') <> coalesce(l.hub_base -> f, 'null'));
+  if v_moved = '{}' then
+    return p_record;
+  end if;
+  insert into sync.conflict (system, entity, record_id, field, base, local, remote, winner, reason)
+  select l.system, l.entity, l.record_id, f, l.hub_base -> f, p_record -> f, l.remote_base -> f, 'remote', 'it belongs to ' || l.system || ': put back'
+    from unnest(v_moved) f;
+  perform sync.note(l.entity, l.record_id, l.system, 'note', array_to_string(v_moved, ', ') || ' belongs to ' || l.system || ', and was put back');
+  return (sync.write(l.system, l.entity, sync.pick(l.hub_base, v_moved), l.record_id)).p_record;
 end $$;
 
 -- Whether the system's objects of that table are about to be met for the first time: until they are known a create might double
@@ -375,6 +469,7 @@ begin
     return 'lost';
   end if;
   v_op := l.in_flight_op;
+  v_in_flight := l.in_flight;
   v_what := sync.describe_call(l, p_system);
   begin
     p_remote := sync.internal(p_system, p_entity, p_record_id, p_remote,
@@ -395,6 +490,11 @@ begin
    where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out'
      and (v_op is distinct from 'fetch' or f.class <> 'transient'); -- a read is no success of the write that it prepares: see below
 
+  if v_op = 'create' and p_external_id is null and p_remote is not null then
+    perform sync.fail(p_system, p_entity, p_record_id, p_token, 'permanent', true, false, false, null, 'no_id',
+      p_system || ' answered the create without an id: look there whether the object was made, then select sync.retry', null, null, p_details);
+    return 'failed';
+  end if;
   if v_op = 'create' and exists (select from sync.link t where t.system = p_system and t.entity = p_entity
                                     and t.external_id = p_external_id and t.record_id <> p_record_id) then
     perform sync.record_failure(p_system, p_entity, p_record_id, 'out', 'permanent', '23505',
@@ -436,7 +536,11 @@ begin
   elsif p_remote is null or exists (select from sync.tombstone t where t.system = p_system and t.entity = p_entity
                                        and t.external_id = coalesce(p_external_id, l.external_id)) then
     begin
-      l := sync.bury(l, p_external_id, v_fields, case v_op when 'delete' then 'hub' else p_system end);
+      if v_op = 'delete' then
+        l := sync.bury(l, p_external_id, v_fields, 'hub');
+      else
+        l := sync.take_deletion(l, p_external_id, v_fields);
+      end if;
       v_outcome := 'gone';
     exception when others then
       perform sync.keep_failure(p_system, p_entity, p_record_id, sqlstate, sqlerrm, null);
@@ -460,6 +564,11 @@ begin
       v_state := null;
     elsif p_stale then
       l.look_at := greatest(l.look_at, p_at);
+    elsif v_op = 'create' and l.look_at is null then
+      -- What is the remote's own, it has made by now.
+      if p_policy like '%:%' and not sync.is_paused_in(p_system) and sync.moved(l.remote_base, p_remote, p_fields) <> '{}' then
+        v_state := p_remote;
+      end if;
     elsif v_op = 'update' and l.look_at is null then
       -- The fields that were sent are settled; the answer also tells what others did to the rest meanwhile.
       v_state := p_remote || sync.pick(l.remote_base, array(select f from unnest(v_sent) f where f <> all (sync.left_to_remote(p_policy, v_sent))));
@@ -486,6 +595,10 @@ begin
       l.in_chain := false;
       delete from sync.failure f
        where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'in';
+      if v_op = 'fetch' and v_in_flight ? 'point' then
+        l.old_pointer := false;
+        update sync.link t set old_pointer = false where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id;
+      end if;
     exception when others then
       perform sync.keep_failure(p_system, p_entity, p_record_id, sqlstate, sqlerrm, null);
       v_outcome := 'failed';
@@ -520,10 +633,10 @@ begin
   perform sync.save(l);
   v_record := sync.read(p_entity, p_record_id);
   if l.touched
-     or l.deleted_at is not null and v_record is not null
-     or l.deleted_at is null and l.parked_at is null and v_outcome <> 'failed' -- a person's turn, or the next change's
-        and (v_outcome = 'missed' or l.look_at is not null or v_record is null
-             or sync.moved(l.hub_base, v_record, sync.fields(v_fields, l.hub_base, v_record)) <> '{}') then
+     or l.deleted_at is not null and v_record is not null and l.deletion is null
+     or l.deleted_at is null and l.deletion is null and l.parked_at is null and v_outcome <> 'failed' -- a person's turn, or the next change's
+        and (v_outcome = 'missed' or l.look_at is not null or l.old_pointer or v_record is null
+             or sync.to_do(l, v_record, v_fields, p_policy) <> '{}') then
     perform sync.poke(p_entity, p_record_id, p_system);
   elsif v_op = 'fetch' and v_outcome <> 'failed' then
     delete from sync.failure f where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out'; -- nothing is left to write
@@ -580,7 +693,7 @@ create or replace function sync.describe_call(l sync.link, p_system text) return
            when 'create' then 'create in ' || p_system
            when 'update' then 'update in ' || p_system || ' of ' || (select string_agg(f, ', ' order by f) from jsonb_object_keys(l.in_flight) f)
            when 'delete' then 'delete in ' || p_system
-           when 'fetch'  then 'read from ' || p_system
+           when 'fetch'  then case when l.in_flight ? 'point' then 'pointer added, and read from ' else 'read from ' end || p_system
            else 'write to ' || p_system || ', whose event came before the answer' end;
 $$;
 
@@ -618,6 +731,12 @@ begin
     perform sync.poke(p_entity, p_record_id, p_system);
     return 'lost';
   end if;
+  if p_class = 'transient' and p_code in ('not_json', 'no_id') and exists (
+       select from sync.failure f where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out'
+          and f.code in ('not_json', 'no_id') and f.attempts >= 5) then
+    p_class := 'permanent'; -- nobody can tell what was done: a person looks, and a create is looked for before it is repeated
+    p_key_spent := true;
+  end if;
   if p_slow_down is not null then
     perform sync.slow_down(p_system, p_slow_down);
   end if;
@@ -626,7 +745,7 @@ begin
   end if;
   perform sync.end_probe(p_system, p_token, not p_unanswered);
   perform sync.end_scope_probe(p_system, p_token, p_class = 'permanent');
-  v_direction := case l.in_flight_op when 'fetch' then 'in' else 'out' end;
+  v_direction := case when l.in_flight_op = 'fetch' and not l.in_flight ? 'point' then 'in' else 'out' end;
   if p_class = 'denied' and l.in_flight_op <> 'create' and not sync.makes_part(l) and sync.is_refused_alone(p_system, p_entity, v_direction, p_record_id) then
     p_class := 'permanent';
     p_reason := 'others of its kind are not refused, but this one is: ' || p_reason;
@@ -656,7 +775,7 @@ begin
   if l.in_flight_op = 'fetch' then
     l.look_at := coalesce(l.look_at, (l.in_flight ->> 'edited_at')::timestamptz);
   end if;
-  if v_outcome = 'refused' and l.in_flight_op = 'create' and l.in_flight_at < l.claimed_at then
+  if v_outcome = 'refused' and l.in_flight_op = 'create' and (p_key_spent or l.in_flight_at < l.claimed_at) then
     l.find_first := true; -- an earlier try may have made it
     l.revision := l.revision + 1;
   elsif (p_key_spent or v_outcome = 'refused' and l.in_flight_at < l.claimed_at) and sync.makes_part(l) then

@@ -31,7 +31,7 @@ declare
   v_reason text := case when left(p_sqlstate, 2) = '22' and p_sqlstate <> '22000'
                         then regexp_replace(p_message, '"[^"]*"', '"…"', 'g') else sync.without_addresses(p_message) end; -- no personal data
 begin
-  if p_sqlstate in ('55P03', '40P01', '40001', '57014') or left(p_sqlstate, 2) in ('08', '53', '57', '58', 'XX') then
+  if p_sqlstate in ('55P03', '40P01', '40001', '57014', 'BA002') or left(p_sqlstate, 2) in ('08', '53', '57', '58', 'XX') then
     raise exception '%', p_message using errcode = p_sqlstate;
   end if;
   perform sync.record_failure(p_system, p_entity, p_record_id, 'in', 'permanent', p_sqlstate, v_reason, p_request_id, null);

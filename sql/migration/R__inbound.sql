@@ -9,6 +9,7 @@
 --   at           seconds since the epoch, by the system's clock
 --   external_id  the object it is about
 --   hub_id       the record that the object points to, if any: a hint, not an identity
+--   hub          the installation whose record that is, if it says so: only ours counts, see sync.pointer
 --   key          the idempotency key of the request that caused it, if any
 --   deleted      true when the object is gone
 --   made         seconds since the epoch, when the object was made, if the event tells. A record of an object that is a day
@@ -24,8 +25,9 @@
 --
 -- Returns what it came to: created, applied, conflict, unchanged, echo, deleted; duplicate; tombstone (late, about an
 -- object that is gone); hint and deferred (not to be trusted: a worker reads the object); failed (kept in sync.failure); held (its
--- system is paused: sync.release_events applies it); waiting (it refers to an object that the hub does not have yet: the same
--- applies it then); ignored (about an object without an id).
+-- system is paused, or the table cannot be seen: sync.release_events applies it); delete_held (it waits for a person); waiting (it refers to
+-- an object that the hub does not have yet: the same applies it then); ignored (about an object without an id); foreign
+-- (about an object that points into another installation, or names none: no record is made of it, see sync.foreign_object).
 create or replace function sync.apply_inbound(
   p_system text, p_entity text, p_event text, p_remote text, p_previous text, p_error text, p_fields text[], p_policy text)
 returns text language plpgsql set lock_timeout = '5s' set timezone = 'UTC' set enable_seqscan = off as $$
@@ -54,7 +56,7 @@ begin
     p_event := e::text;
   end if;
   v_held := jsonb_build_object('event', p_event, 'remote', p_remote, 'previous', p_previous, 'error', p_error, 'fields', p_fields, 'policy', p_policy);
-  if sync.is_paused_in(p_system) then
+  if sync.is_paused_in(p_system) or sync.is_blocked(p_system, p_entity) then
     insert into sync.event (system, event_id, entity, type, created, external_id, outcome, held)
          values (p_system, e ->> 'id', p_entity, e ->> 'type', to_timestamp((e ->> 'at')::float8), e ->> 'external_id', 'held', v_held);
     return 'held';
@@ -66,36 +68,49 @@ begin
     if v_denied is not null and not sync.stop_scope(p_system, p_entity, 'in', v_denied ->> 'permission', v_denied ->> 'reason', coalesce(
          (select t.record_id from sync.link t where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id'), e ->> 'external_id'),
          (e ->> 'read')::boolean is true) then
-      raise exception 'others of its kind may be read, but this one may not: %', v_denied ->> 'reason' using errcode = 'insufficient_privilege';
+      v_outcome := 'failed';
+      perform sync.record_failure(p_system, p_entity, coalesce(
+        (select t.record_id from sync.link t where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id'), e ->> 'external_id'),
+        'in', 'permanent', 'denied', 'others of its kind may be read, but this one may not: ' || (v_denied ->> 'reason'), e ->> 'id', null);
     elsif v_denied is null and (e ->> 'read')::boolean then
       perform sync.open_scope(p_system, p_entity, 'in');
     end if;
-    if (e ->> 'hint')::boolean and e ->> 'external_id' is not null then
+    if v_outcome is null and (e ->> 'hint')::boolean and e ->> 'external_id' is not null then
       select h.p_outcome, h.p_unread into v_outcome, v_unread from sync.take_hint(p_system, p_entity, e) h;
-    else
+    elsif v_outcome is null then
       v_outcome := case when e ->> 'external_id' is null then 'ignored'
                         else sync.apply_event(p_system, p_entity, e, p_remote::jsonb, p_previous::jsonb, p_fields, p_policy) end;
     end if;
   exception when sqlstate 'BA001' then
-    v_outcome := 'waiting';
-    v_waits_for := sqlerrm;
-    perform sync.record_failure(p_system, p_entity,
-      coalesce((select t.record_id from sync.link t
-                 where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id'), e ->> 'external_id'),
-      'in', 'permanent', 'reference',
-      format('it refers to %s, which is not in the hub yet: it is applied as soon as that is, or a heal of %s finds that it is gone',
-             replace(v_waits_for, '/', ' '), split_part(v_waits_for, '/', 1)), e ->> 'id', null);
+    if sync.is_foreign(p_system, sqlerrm)
+       and not exists (select from sync.link t where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id') then
+      v_outcome := 'foreign'; -- an invoice, say, of another installation's customer
+      perform sync.note_foreign(p_system, p_entity, e ->> 'external_id', null, null);
+    else
+      v_outcome := 'waiting';
+      v_waits_for := sqlerrm;
+      perform sync.record_failure(p_system, p_entity,
+        coalesce((select t.record_id from sync.link t
+                   where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id'), e ->> 'external_id'),
+        'in', 'permanent', 'reference',
+        format('it refers to %s, which is not in the hub yet: it is applied as soon as that is, or a heal of %s finds that it is gone',
+               replace(v_waits_for, '/', ' '), split_part(v_waits_for, '/', 1)), e ->> 'id', null);
+    end if;
   when others then
-    v_outcome := 'failed';
-    perform sync.keep_failure(p_system, p_entity,
-      coalesce((select t.record_id from sync.link t
-                 where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id'),
-               e ->> 'external_id', e ->> 'id'),
-      sqlstate, sqlerrm, e ->> 'id');
+    if sqlstate in ('42501', '42703', '42P01', 'BA002') and sync.block(p_system, p_entity) then
+      v_outcome := 'held'; -- no fault of the event
+    else
+      v_outcome := 'failed';
+      perform sync.keep_failure(p_system, p_entity,
+        coalesce((select t.record_id from sync.link t
+                   where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id'),
+                 e ->> 'external_id', e ->> 'id'),
+        sqlstate, sqlerrm, e ->> 'id');
+    end if;
   end;
   insert into sync.event (system, event_id, entity, type, created, external_id, outcome, held, waits_for)
        values (p_system, e ->> 'id', p_entity, e ->> 'type', to_timestamp((e ->> 'at')::float8), e ->> 'external_id', v_outcome,
-               case when v_outcome in ('failed', 'waiting') or v_unread then v_held end, v_waits_for);
+               case when v_outcome in ('failed', 'waiting', 'held') or v_unread then v_held end, v_waits_for);
   select t.record_id into v_record_id from sync.link t
    where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id';
   if found then
@@ -111,6 +126,7 @@ begin
         when 'hint'      then 'it says only that something happened, the object is read'
         when 'deferred'  then 'not trusted by itself, the object is read'
         when 'waiting'   then 'it waits for what it refers to'
+        when 'delete_held' then 'its deletion waits for a person'
         else v_outcome end,
       jsonb_build_object('event_id', e ->> 'id', 'request_id', e ->> 'request', 'external_id', e ->> 'external_id', 'seconds_late',
                          (extract(epoch from clock_timestamp()) - (e ->> 'at')::float8)::numeric(12, 1)));
@@ -148,6 +164,7 @@ begin
             or e.outcome = 'hint' and e.held is not null and sync.is_known(e.system, e.entity || '/' || e.external_id)) -- its worker reads it
        and e.entity in (select t.name from sync.entity t join pg_class c on c.oid = t.relation)
        and not exists (select from sync.system s where s.name = e.system and s.in_paused_at is not null)
+       and not sync.is_blocked(e.system, e.entity)
      order by e.created, e.received_at limit p_limit for update skip locked
   loop
     begin
@@ -160,12 +177,14 @@ begin
   return v_count;
 end $$;
 
--- Whether an object, entity/external id, has a record here, or had one.
+-- Whether an object, entity/external id, has a record here, or had one, or is not to have one.
 create or replace function sync.is_known(p_system text, p_object text) returns boolean language sql stable as $$
   select exists (select from sync.link l
                   where l.system = p_system and l.entity = split_part(p_object, '/', 1) and l.external_id = substr(p_object, strpos(p_object, '/') + 1))
       or exists (select from sync.tombstone t
-                  where t.system = p_system and t.entity = split_part(p_object, '/', 1) and t.external_id = substr(p_object, strpos(p_object, '/') + 1));
+                  where t.system = p_system and t.entity = split_part(p_object, '/', 1) and t.external_id = substr(p_object, strpos(p_object, '/') + 1))
+      or exists (select from sync.foreign_object f
+                  where f.system = p_system and f.entity = split_part(p_object, '/', 1) and f.external_id = substr(p_object, strpos(p_object, '/') + 1));
 $$;
 
 create or replace function sync.apply_event(
@@ -176,12 +195,14 @@ declare
   v_at          timestamptz := to_timestamp((e ->> 'at')::float8);
   v_key         text        := e ->> 'key';
   v_hub_id      text        := e ->> 'hub_id';
-  v_ours        boolean     := starts_with(coalesce(v_key, ''), 'bactrian:' || p_entity || ':');
+  v_ours        boolean     := starts_with(coalesce(v_key, ''), format('bactrian:%s:%s:', sync.hub(), p_entity));
+  v_pointer     text;
   l             sync.link;
   v_linked      boolean;
   v_adopted     boolean := false;
   v_revision    text;
   v_open        boolean := true;
+  v_created     boolean;
   v_edited      text[];
   v_news        text[];
   v_successor   boolean;
@@ -202,11 +223,19 @@ begin
     if not v_linked then
       -- Whatever record it points to is not known to be its own. Should it be, the answer to our create finds the tombstone.
       insert into sync.tombstone (system, entity, external_id) values (p_system, p_entity, v_external_id);
+      delete from sync.foreign_object f where f.system = p_system and f.entity = p_entity and f.external_id = v_external_id;
     elsif l.deleted_at is not null then
       return 'tombstone';
     else
-      l := sync.bury(l, v_external_id, p_fields, case l.in_flight_op when 'delete' then 'hub' else p_system end);
+      if l.in_flight_op = 'delete' then
+        l := sync.bury(l, v_external_id, p_fields, 'hub');
+      else
+        l := sync.take_deletion(l, v_external_id, p_fields);
+      end if;
       perform sync.save(l);
+      if l.deletion = 'held_in' then
+        return 'delete_held';
+      end if;
       if l.deleted_by = 'hub' then
         perform sync.poke(p_entity, l.record_id, p_system); -- the id may have a new record
       end if;
@@ -215,7 +244,20 @@ begin
   end if;
 
   if not v_linked then
-    v_hub_id := sync.id(p_entity, v_hub_id); -- null when it is somebody else's
+    v_pointer := sync.pointer(p_entity, v_hub_id, e ->> 'hub');
+    v_hub_id := sync.id(p_entity, v_hub_id); -- null when it is no id
+    if v_pointer = 'unsaid' then
+      -- Made by an older version: ours only if its request is known to have been.
+      select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.record_id = v_hub_id;
+      if starts_with(v_key, sync.key_prefix(p_entity, v_hub_id)) or l.in_flight_op = 'create' and sync.key_revision(l, v_key) is not null then
+        v_pointer := 'ours';
+      end if;
+    end if;
+    if v_pointer in ('other', 'unsaid') then
+      perform sync.note_foreign(p_system, p_entity, v_external_id, e ->> 'hub', e ->> 'hub_id');
+      return 'foreign';
+    end if;
+    delete from sync.foreign_object f where f.system = p_system and f.entity = p_entity and f.external_id = v_external_id;
   end if;
   if not v_linked and v_hub_id is not null and sync.read(p_entity, v_hub_id) is not null then
     -- Not linked, but it points to a record: a create of ours whose answer has not come yet, or a hub that has lost its links.
@@ -227,7 +269,7 @@ begin
                 and (l.in_flight_op = 'create' or sync.read(p_entity, l.record_id) is not null);
   end if;
 
-  if not v_linked and found and l.deleted_at is null and starts_with(coalesce(v_key, ''), sync.key_prefix(p_entity, l.record_id)) then
+  if not v_linked and l.record_id is not null and l.deleted_at is null and sync.key_revision(l, v_key) is not null then
     raise exception 'record % has two objects in %: % is linked, % is not', l.record_id, p_system, l.external_id, v_external_id
       using errcode = 'unique_violation'; -- a create was repeated under another key after all; a person removes one
   end if;
@@ -263,9 +305,8 @@ begin
   v_edited := sync.moved(coalesce(p_previous, l.remote_base), p_remote, p_fields);
   v_news := sync.moved(l.remote_base, p_remote, v_edited);
 
-  if starts_with(coalesce(v_key, ''), sync.key_prefix(p_entity, l.record_id)) then
-    v_revision := split_part(substr(v_key, length(sync.key_prefix(p_entity, l.record_id)) + 1), ':', 1);
-  end if;
+  v_revision := sync.key_revision(l, v_key);
+  v_ours := v_ours or v_revision is not null;
 
   if l.deleted_at is not null then
     -- The delete wins. What was edited before it and nobody has seen is kept.
@@ -292,9 +333,15 @@ begin
       l := sync.made_anew(l);
     end if;
     v_revision := l.revision;
+    v_created := l.in_flight_op = 'create';
     l := sync.advance(l, v_external_id, p_remote, v_at, p_fields, p_policy);
     if p_policy like '%:%' and sync.moved(l.remote_base, p_remote, p_fields) <> '{}' then -- what it brought besides: a number, a status
-      l.look_at := v_at;
+      if v_created and v_key is not null then
+        v_merged := sync.merge(l, p_remote, v_at, p_fields, p_policy);
+        l := v_merged.l;
+      else
+        l.look_at := v_at;
+      end if;
     end if;
     l := sync.take_echo(l, v_revision, p_remote, p_previous, p_policy);
     perform sync.save(l);
@@ -345,7 +392,7 @@ begin
     if exists (select from sync.failure f where f.system = p_system and f.entity = p_entity and f.record_id = l.record_id and f.direction = 'out') then
       perform sync.poke(p_entity, l.record_id, p_system); -- what was refused may be mended by it
     elsif (v_adopted or v_merged.outcome = 'conflict')
-       and sync.moved(l.hub_base, sync.read(p_entity, l.record_id), sync.fields(v_fields, l.hub_base, sync.read(p_entity, l.record_id))) <> '{}' then
+       and sync.to_do(l, sync.read(p_entity, l.record_id), v_fields, p_policy) <> '{}' then
       perform sync.poke(p_entity, l.record_id, p_system);
     end if;
     return v_merged.outcome;

@@ -20,14 +20,62 @@ begin
                     where p like '%:%' and p_field = any (g.fields)), array[p_field]);
 end $$;
 
--- The fields that the policy leaves to the remote by name ('status: remote'): what it makes of them stands, also when it is not
+-- Whether a field is the remote's alone: it is never sent, and an edit here is put back. 'tax: in' always; 'number: in except draft' unless
+-- the status that the remote last told is draft, or there is no object yet.
+create or replace function sync.belongs_there(p_policies text, p_field text, p_remote_base jsonb) returns boolean language plpgsql immutable as $$
+declare
+  v_policy text;
+begin
+  if p_policies is null or p_policies not like '%: in%' and p_policies not like '%: once%' then
+    return false;
+  end if;
+  v_policy := sync.policy(p_policies, p_field);
+  return v_policy in ('in', 'once')
+      or v_policy like 'in except %' and coalesce(p_remote_base ->> 'status', substr(v_policy, 11)) <> substr(v_policy, 11);
+end $$;
+
+-- The fields in which a record differs from what was agreed on, and that matter: not what the remote alone tells, and has not told yet.
+create or replace function sync.to_do(l sync.link, p_record jsonb, p_fields text[], p_policies text) returns text[] language plpgsql immutable as $$
+declare
+  v_fields text[] := sync.fields(p_fields, l.hub_base, p_record);
+begin
+  return array(select f from unnest(sync.moved(l.hub_base, p_record, v_fields)) f
+                where p_record is null or coalesce(l.remote_base -> f, 'null') <> 'null' or not sync.belongs_there(p_policies, f, l.remote_base));
+end $$;
+
+-- Whether the remote holds a part of the hub's value only: a text that was cut for it.
+create or replace function sync.holds_less(p_remote jsonb, p_hub jsonb) returns boolean language sql immutable as $$
+  select coalesce(jsonb_typeof(p_remote) = 'string' and jsonb_typeof(p_hub) = 'string' and p_remote <> '""'
+                  and length(rtrim(p_hub #>> '{}')) > length(p_remote #>> '{}') and starts_with(p_hub #>> '{}', rtrim(p_remote #>> '{}')), false);
+$$;
+
+-- A value of the hub's after an edit of the remote's: of an object only the keys that moved there.
+create or replace function sync.edited(p_hub jsonb, p_from jsonb, p_to jsonb) returns jsonb language plpgsql immutable as $$
+begin
+  if jsonb_typeof(p_hub) is distinct from 'object' or jsonb_typeof(p_from) is distinct from 'object' or jsonb_typeof(p_to) is distinct from 'object' then
+    return p_to;
+  end if;
+  return (p_hub - array(select k from jsonb_object_keys(p_from) k where not p_to ? k))
+      || (select coalesce(jsonb_object_agg(t.key, t.value), '{}') from jsonb_each(p_to) t where p_from -> t.key is distinct from t.value);
+end $$;
+
+-- What of the hub's value nobody saw who edited it there: the whole text, or a key of an object, of which the remote holds a part only.
+create or replace function sync.is_cut(p_hub jsonb, p_from jsonb, p_to jsonb) returns boolean language plpgsql immutable as $$
+begin
+  if jsonb_typeof(p_hub) = 'object' and jsonb_typeof(p_from) = 'object' and jsonb_typeof(p_to) = 'object' then
+    return exists (select from jsonb_each(p_to) t where p_from -> t.key is distinct from t.value and sync.holds_less(p_from -> t.key, p_hub -> t.key));
+  end if;
+  return sync.holds_less(p_from, p_hub);
+end $$;
+
+-- The fields that the policy leaves to the remote by name ('status: remote', 'tax: in'): what it makes of them stands, also when it is not
 -- what we sent.
 create or replace function sync.left_to_remote(p_policies text, p_fields text[]) returns text[] language plpgsql immutable as $$
 begin
   if p_policies not like '%:%' then
     return '{}';
   end if;
-  return array(select f from unnest(p_fields) f where sync.policy(p_policies, f) = 'remote' and sync.policy(p_policies, '') <> 'remote');
+  return array(select f from unnest(p_fields) f where sync.policy(p_policies, f) in ('remote', 'in') and sync.policy(p_policies, '') <> 'remote');
 end $$;
 
 -- A state without what the policy takes once ('hosted_url: once'), because the remote spells it anew each time: that stays as it was
@@ -51,14 +99,16 @@ end $$;
 create or replace function sync.winner(p_policy text, p_entity text, p_record jsonb, p_at timestamptz) returns text
 language plpgsql stable as $$
 begin
-  return case p_policy
+  return case regexp_replace(p_policy, '^in except .*', 'newest')
     when 'hub' then 'hub'
+    when 'out' then 'hub'
+    when 'in' then 'remote'
     when 'remote' then 'remote'
     when 'once' then 'remote'
     when 'newest' then
       case when (select has_updated_at from sync.entity where name = p_entity) and p_at > (p_record ->> 'updated_at')::timestamptz
            then 'remote' else 'hub' end
-    else sync.refuse(format('unknown conflict policy %s: use newest, hub, remote or once', p_policy))
+    else sync.refuse(format('unknown conflict policy %s: use newest, hub, remote, once, in or out', p_policy))
   end;
 end $$;
 
@@ -87,6 +137,7 @@ declare
   v_winner      text;
   v_written     record;
 begin
+  perform sync.check_columns(l.system, l.entity, v_record);
   outcome := 'unchanged';
   if p_policy like '%+%' and v_record is not null then
     v_fields := array(select distinct t from unnest(v_fields) f, unnest(sync.together(p_policy, f)) t
@@ -102,8 +153,22 @@ begin
            values (l.system, l.entity, l.record_id, v_field, v_remote_base, null, v_remote, 'hub',
                    'deleted in the hub, edited in ' || l.system);
       outcome := 'conflict';
+    elsif sync.policy(p_policy, v_field) = 'out' and v_hub <> v_remote then
+      insert into sync.conflict (system, entity, record_id, field, base, local, remote, winner, reason)
+           values (l.system, l.entity, l.record_id, v_field, v_remote_base, v_hub, v_remote, 'hub', 'it belongs to the hub: put back in ' || l.system);
+      v_agreed := v_agreed || jsonb_build_object(v_field, v_remote); -- what the hub now differs from
+      outcome := 'conflict';
+    elsif v_remote_base = 'null' and sync.belongs_there(p_policy, v_field, p_remote) then
+      v_take := v_take || jsonb_build_object(v_field, v_remote); -- until now the hub had to reckon
+      v_taken := v_taken || v_field;
     elsif sync.moved(l.hub_base, v_record, v_together) = '{}' then
-      v_take := v_take || jsonb_build_object(v_field, v_remote);
+      if sync.is_cut(v_hub, v_remote_base, v_remote) then
+        insert into sync.conflict (system, entity, record_id, field, base, local, remote, winner, reason)
+             values (l.system, l.entity, l.record_id, v_field, v_remote_base, v_hub, v_remote, 'remote',
+                     'edited in ' || l.system || ', which holds a part of it only');
+        outcome := 'conflict';
+      end if;
+      v_take := v_take || jsonb_build_object(v_field, sync.edited(v_hub, v_remote_base, v_remote));
       v_taken := v_taken || v_field;
     elsif sync.moved(v_record, p_remote, v_together) = '{}' then
       v_agreed := v_agreed || jsonb_build_object(v_field, v_hub);
@@ -147,7 +212,8 @@ create or replace function sync.advance(
   inout l sync.link, p_external_id text, p_remote jsonb, p_at timestamptz, p_fields text[], p_policy text) language plpgsql as $$
 declare
   v_sent   text[] := array(select f from unnest(p_fields) f where l.in_flight ? f);
-  v_unsent text[] := array(select f from unnest(p_fields) f where l.in_flight_op = 'create' and not l.in_flight ? f);
+  v_unsent text[] := array(select f from unnest(p_fields) f
+                            where l.in_flight_op = 'create' and not l.in_flight ? f and not sync.belongs_there(p_policy, f, p_remote));
 begin
   l := sync.expect_echo(l, v_sent, false);
   l.external_id   := coalesce(p_external_id, l.external_id);
@@ -166,7 +232,7 @@ end $$;
 
 -- This record has an object now: asks for the records that wait for that, and for another look at those with a part that came
 -- without it.
-create or replace function sync.release(l sync.link) returns void language plpgsql as $$
+create or replace function sync.release(l sync.link) returns void language plpgsql set row_security = off as $$
 declare
   v       record;
   p       sync.entity;
@@ -196,13 +262,14 @@ declare
   v_record jsonb;
   v_base   jsonb := case l.in_flight_op when 'create' then l.in_flight else l.hub_base end;
 begin
-  if p_by <> 'hub' then
+  if p_by <> 'hub' and l.deletion is distinct from 'kept' then
     v_record := sync.read(l.entity, l.record_id, true);
     insert into sync.conflict (system, entity, record_id, field, base, local, remote, winner, reason)
     select l.system, l.entity, l.record_id, f, v_base -> f, v_record -> f, null, 'remote',
            'deleted in ' || l.system || ', edited in the hub'
       from unnest(sync.moved(v_base, v_record, sync.fields(p_fields, v_base, v_record))) f
-     where v_record is not null and (l.in_flight_op is distinct from 'create' or v_base ? f);
+     where v_record is not null and (l.in_flight_op is distinct from 'create' or v_base ? f)
+       and not sync.belongs_there((select i.policy from sync.integration i where i.system = l.system and i.entity = l.entity), f, null);
     perform sync.erase(l.system, l.entity, l.record_id);
   end if;
   insert into sync.tombstone (system, entity, external_id, record_id)
@@ -211,6 +278,7 @@ begin
   l.external_id  := coalesce(p_external_id, l.external_id);
   l.deleted_at   := now();
   l.deleted_by   := p_by;
+  l.deletion     := null;
   l.revision     := l.revision + 1;
   l.look_at      := null;
   l.lease_token  := null;
@@ -255,6 +323,6 @@ begin
          touched = l.touched, parked_at = l.parked_at, waits_for = l.waits_for, in_flight_at = case when l.in_flight_op is not null then l.in_flight_at end,
          find_first = l.find_first and l.in_flight_op is not distinct from 'create',
          in_flight_op = l.in_flight_op, in_flight = l.in_flight, in_flight_base = case when l.in_flight_op in ('create', 'update') then l.in_flight_base end,
-         deleted_at = l.deleted_at, deleted_by = l.deleted_by
+         deleted_at = l.deleted_at, deleted_by = l.deleted_by, deletion = l.deletion
    where t.system = l.system and t.entity = l.entity and t.record_id = l.record_id;
 end $$;

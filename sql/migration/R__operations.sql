@@ -34,10 +34,13 @@ begin
    where name = p_system;
 end $$;
 
--- Goes on, and catches up. Says what waits.
+-- Goes on, and catches up. Says what waits; or why not, when a person must say first what has happened: see sync.held_because.
 create or replace function sync.resume(p_system text, p_direction text default 'both') returns text language plpgsql as $$
 begin
   perform sync.check_direction(p_direction);
+  if sync.held_because(p_system) is not null then
+    return format('%s stays paused: %s', p_system, sync.held_because(p_system));
+  end if;
   update sync.system
      set out_paused_at      = case when p_direction in ('out', 'both') then null else out_paused_at end,
          out_paused_because = case when p_direction in ('out', 'both') then null else out_paused_because end,
@@ -101,6 +104,7 @@ declare
   v_count bigint := 0;
   v_some  bigint;
 begin
+  perform sync.unblock();
   for s in
     select p.name, t.in_paused_at is not null as in_paused, case when t.open_since is null then p_limit else 1 end as batch
       from (with recursive parked (name) as (
@@ -120,6 +124,7 @@ begin
                   and not exists (select from sync.scope c
                                    where c.system = k.system and c.entity = k.entity and c.stopped_at is not null
                                      and c.direction = case when k.look_at is null then 'out' else 'in' end)
+                  and not sync.is_blocked(k.system, k.entity)
                 order by k.parked_at limit s.batch for update skip locked)
       returning l.system, l.entity, l.record_id)
     select count(sync.poke(entity, record_id, system)) into v_some from chosen;

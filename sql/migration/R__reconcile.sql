@@ -107,7 +107,8 @@ begin
                    when s.in_paused_at is not null then p_system || ' is paused: ' || s.in_paused_because
                    when s.open_since is not null then p_system || ' does not answer: ' || s.open_because
                    when sync.is_stopped(p_system, p_entity, 'in') then
-                     (select c.reason from sync.scope c where c.system = p_system and c.entity = p_entity and c.direction = 'in') end;
+                     (select c.reason from sync.scope c where c.system = p_system and c.entity = p_entity and c.direction = 'in')
+                   else (select string_agg(b.reason, '; ') from sync.blocked b where b.system = p_system and b.entity = p_entity) end;
   update sync.run t
      set state = case when v_reason is null then 'running' else 'waiting' end,
          reason = case when t.tries = 0 or v_reason is not null then v_reason else t.reason end,
@@ -132,7 +133,8 @@ create or replace function sync.hold_run(p_run_id bigint, p_reason text) returns
 $$;
 
 -- One page of a step is done; p_last: there is no more of it.
-create or replace function sync.advance_run(r sync.run, p_position text, p_done bigint, p_last boolean) returns void language plpgsql as $$
+create or replace function sync.advance_run(r sync.run, p_position text, p_done bigint, p_last boolean) returns void language plpgsql
+  set row_security = off as $$
 declare
   v_next text;
   v_of   bigint;
@@ -224,7 +226,7 @@ create or replace function sync.lock_run(p_run_id bigint, p_step text, p_positio
    where r.id = p_run_id and r.step = p_step and r.position is not distinct from p_position and r.state = 'running' for update;
 $$;
 
--- Step remote: keeps a page of listed objects, lines of {id, hub_id, state, error}. p_at: the remote's clock when it
+-- Step remote: keeps a page of listed objects, lines of {id, hub_id, hub, state, error}. p_at: the remote's clock when it
 -- answered, p_since: ours before it was asked, in seconds; p_match: a column that tells objects apart on both sides.
 create or replace function sync.keep_objects(
   p_run_id bigint, p_position text, p_objects text, p_next text, p_more boolean, p_at float8, p_since float8, p_match text)
@@ -238,10 +240,11 @@ begin
   if not found then
     return;
   end if;
-  insert into sync.run_object (run_id, external_id, hub_id, match, state, error, at)
-  select p_run_id, o ->> 'id', sync.id(r.entity, o ->> 'hub_id'), nullif(btrim(o -> 'state' ->> nullif(p_match, 'none')), ''),
+  insert into sync.run_object (run_id, external_id, hub_id, pointer, hub, pointed_to, match, state, error, at)
+  select p_run_id, o ->> 'id', case p.pointer when 'ours' then sync.id(r.entity, o ->> 'hub_id') end, p.pointer, o ->> 'hub', o ->> 'hub_id', nullif(btrim(o -> 'state' ->> nullif(p_match, 'none')), ''),
          nullif(o -> 'state', 'null'), o ->> 'error', v_at
-    from string_to_table(p_objects, E'\n') line, lateral (select line::jsonb where line <> '') j (o)
+    from string_to_table(p_objects, E'\n') line, lateral (select line::jsonb where line <> '') j (o),
+         lateral (select sync.pointer(r.entity, o ->> 'hub_id', o ->> 'hub')) p (pointer)
    where o ->> 'id' is not null
   on conflict (run_id, external_id) do nothing;
   get diagnostics v_kept = row_count;
@@ -260,13 +263,20 @@ begin
   select * into r from sync.lock_run(p_run_id, p_step, p_position);
   if not found then
     return;
-  elsif p_step = 'objects' then
-    perform sync.compare_objects(r, p_fields, p_policy, nullif(p_match, 'none'), p_limit);
-  elsif p_step = 'links' then
-    perform sync.compare_links(r, p_limit);
-  else
-    perform sync.compare_rows(r, p_fields, p_policy, p_limit);
   end if;
+  begin
+    if p_step = 'objects' then
+      perform sync.compare_objects(r, p_fields, p_policy, nullif(p_match, 'none'), p_limit);
+    elsif p_step = 'links' then
+      perform sync.compare_links(r, p_limit);
+    else
+      perform sync.compare_rows(r, p_fields, p_policy, p_limit);
+    end if;
+  exception when insufficient_privilege or undefined_column or undefined_table or sqlstate 'BA002' then
+    if not sync.block(r.system, r.entity) then
+      raise;
+    end if;
+  end;
 end $$;
 
 -- Step objects: finds the record of each object that has no link, and links it; or makes it one.
@@ -283,8 +293,15 @@ begin
   loop
     v_seen := v_seen + 1;
     v_position := o.external_id;
+    if o.pointer = 'unsaid' then
+      perform sync.add_pointer(r, o);
+    end if;
     if exists (select from sync.link l where l.system = r.system and l.entity = r.entity and l.external_id = o.external_id)
        or exists (select from sync.tombstone t where t.system = r.system and t.entity = r.entity and t.external_id = o.external_id) then
+      continue;
+    end if;
+    if o.pointer in ('other', 'unsaid') then
+      perform sync.tell_foreign(r, o);
       continue;
     end if;
     v_record := sync.find_record(r, o, p_match);
@@ -301,7 +318,7 @@ begin
     if r.mode = 'heal' or r.mode = 'link' and v_record is not null then
       v_outcome := sync.apply_inbound(r.system, r.entity,
         jsonb_build_object('id', format('reconcile:%s:%s', r.id, o.external_id), 'type', 'reconcile', 'at', extract(epoch from o.at),
-                           'external_id', o.external_id, 'hub_id', v_record, 'deleted', false)::text,
+                           'external_id', o.external_id, 'hub_id', v_record, 'hub', sync.hub(), 'deleted', false)::text,
         o.state::text, null, o.error, p_fields, p_policy);
       update sync.difference d
          set mended_at = clock_timestamp(), record_id = coalesce(d.record_id, (select l.record_id from sync.link l
@@ -318,9 +335,41 @@ begin
   perform sync.advance_run(r, v_position, v_seen, v_seen < p_limit);
 end $$;
 
+-- A linked object points to its record as an older version made it: a worker adds the installation.
+create or replace function sync.add_pointer(r sync.run, o sync.run_object) returns void language plpgsql as $$
+declare
+  v_record text;
+begin
+  select l.record_id into v_record from sync.link l
+   where l.system = r.system and l.entity = r.entity and l.external_id = o.external_id and l.deleted_at is null
+     and l.record_id = sync.id(r.entity, o.pointed_to);
+  if not found then
+    return;
+  end if;
+  insert into sync.difference (run_id, kind, record_id, external_id, todo) values (r.id, 'old_pointer', v_record, o.external_id, r.mode <> 'diff');
+  update sync.link l set old_pointer = true where r.mode <> 'diff' and l.system = r.system and l.entity = r.entity and l.record_id = v_record;
+end $$;
+
+-- An object without a link that points into another installation, or names none: a person says whose it is (sync.link). The record that
+-- it names is a hint only where it names no other installation.
+create or replace function sync.tell_foreign(r sync.run, o sync.run_object) returns void language plpgsql as $$
+declare
+  v_record text := case o.pointer when 'unsaid' then sync.id(r.entity, o.pointed_to) end;
+begin
+  if sync.read(r.entity, v_record) is null
+     or exists (select from sync.link l where l.system = r.system and l.entity = r.entity and l.record_id = v_record
+                                          and (l.external_id is not null or l.deleted_at is not null)) then
+    v_record := null;
+  end if;
+  insert into sync.difference (run_id, kind, record_id, external_id, remote)
+       values (r.id, 'unlinked', v_record, o.external_id, case o.pointer when 'unsaid' then o.state end);
+  perform sync.note_foreign(r.system, r.entity, o.external_id, o.hub, o.pointed_to);
+end $$;
+
 -- The record that an object without a link belongs to: the one that it points to; else the one with the same value in
 -- the column that tells them apart, if nobody else has it, here or there.
-create or replace function sync.find_record(r sync.run, o sync.run_object, p_match text) returns text language plpgsql as $$
+create or replace function sync.find_record(r sync.run, o sync.run_object, p_match text) returns text language plpgsql
+  set row_security = off as $$
 declare
   v_entity  sync.entity;
   v_records text[];
@@ -356,7 +405,7 @@ begin
   loop
     v_seen := v_seen + 1;
     v_position := l.record_id;
-    v_kind := case when l.external_id is null or l.deleted_at is not null then null
+    v_kind := case when l.external_id is null or l.deleted_at is not null or l.deletion is not null then null
                    when sync.read(l.entity, l.record_id) is null then 'deleted_hub'
                    when not exists (select from sync.run_object o where o.run_id = r.id and o.external_id = l.external_id)
                         and coalesce(l.last_event_at, '-infinity') < coalesce(r.began_at, '-infinity') then 'deleted_remote' end;
@@ -371,7 +420,8 @@ end $$;
 -- Step rows: finds those without a link, and those that are not as their object is. Which side has moved, the bases tell:
 -- a value that the other system spells in its own way is none. An object that we have heard of since it was listed is not
 -- compared by the list.
-create or replace function sync.compare_rows(r sync.run, p_fields text[], p_policy text, p_limit integer) returns void language plpgsql as $$
+create or replace function sync.compare_rows(r sync.run, p_fields text[], p_policy text, p_limit integer) returns void language plpgsql
+  set row_security = off as $$
 declare
   v_entity   sync.entity;
   v_row      record;
@@ -389,6 +439,7 @@ begin
   loop
     v_seen := v_seen + 1;
     v_position := v_row.id;
+    perform sync.check_columns(r.system, r.entity, v_row.record);
     v_record := case when v_entity.parts = '{}' then v_row.record else sync.read(r.entity, v_row.id) end;
     select * into l from sync.link t where t.system = r.system and t.entity = r.entity and t.record_id = v_row.id;
     if l.external_id is null or l.deleted_at is not null then

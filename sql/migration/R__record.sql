@@ -74,10 +74,37 @@ begin
   return array(select f from unnest(v_run) f where f = any (p_moved));
 end $$;
 
+-- The named columns of a row, all of which it has: BA002 when it does not.
+create or replace function sync.pick_all(p_entity text, p_row jsonb, p_columns text[]) returns jsonb language plpgsql immutable as $$
+begin
+  if not p_row ?& p_columns then
+    raise exception '% has lost a column that is synced', p_entity using errcode = 'BA002';
+  end if;
+  return sync.pick(p_row, p_columns);
+end $$;
+
+-- Makes sure that a record has all columns that the system syncs: one that was renamed is not null (BA002).
+create or replace function sync.check_columns(p_system text, p_entity text, p_record jsonb) returns void language plpgsql as $$
+declare
+  v_fields text[] := (select i.fields from sync.integration i where i.system = p_system and i.entity = p_entity);
+  v_field  text;
+begin
+  if p_record is null then
+    return;
+  end if;
+  foreach v_field in array coalesce(v_fields, '{}') loop
+    if not p_record ? v_field and v_field not like '%/*' then
+      raise exception '% has no column %', p_entity, v_field using errcode = 'BA002';
+    end if;
+  end loop;
+end $$;
+
 -- A record as it is now, as JSON; null when it does not exist. Whoever compares the answer sets the time zone to UTC
 -- before, for it decides how times are spelled. p_lock: nobody else may change it until we commit. A part of it is the
 -- field <table>/<id>, an object; the record was changed when its youngest part was.
-create or replace function sync.read(p_entity text, p_record_id text, p_lock boolean default false) returns jsonb language plpgsql as $$
+-- With row_security off a table whose policies would hide rows is an error (42501), and not an empty answer.
+create or replace function sync.read(p_entity text, p_record_id text, p_lock boolean default false) returns jsonb language plpgsql
+  set row_security = off as $$
 declare
   v_entity  sync.entity;
   p         sync.entity;
@@ -96,10 +123,10 @@ begin
     return v_record;
   end if;
   for p in select * from sync.entity e where e.name = any (v_entity.parts) loop
-    execute format('select jsonb_object_agg(%1$L || t.%2$I, (select jsonb_object_agg(c, to_jsonb(t.*) -> c) from unnest($2) c)), %7$s
+    execute format('select jsonb_object_agg(%1$L || t.%2$I, sync.pick_all(%8$L, to_jsonb(t.*), $2)), %7$s
                       from (select * from %3$s where %4$I = $1::%5$s %6$s) t',
                    p.name || '/', p.key_column, p.relation, p.part_key, v_entity.key_type, case when p_lock then 'for no key update' end,
-                   case when p.has_updated_at then 'max(t.updated_at)' else 'null' end)
+                   case when p.has_updated_at then 'max(t.updated_at)' else 'null' end, p.name)
        into v_parts, v_changed using p_record_id, p.part_columns;
     v_record := v_record || coalesce(v_parts, '{}');
     if v_changed > (v_record ->> 'updated_at')::timestamptz then
@@ -132,7 +159,8 @@ end $$;
 -- Writes fields of a record (p_record_id null: a new one) in the name of a system. Returns the record as it then is,
 -- and its id. Only the fields given are touched; the others keep their value, or their default.
 create or replace function sync.write(
-  p_system text, p_entity text, p_values jsonb, inout p_record_id text, out p_record jsonb) language plpgsql as $$
+  p_system text, p_entity text, p_values jsonb, inout p_record_id text, out p_record jsonb) language plpgsql
+  set row_security = off as $$
 declare
   v_entity  sync.entity;
   v_columns text;
@@ -171,7 +199,8 @@ begin
 end $$;
 
 -- Writes one part of a record, named <table>/<id>; a JSON null deletes it. A row that is another record's by now stays there.
-create or replace function sync.write_part(p_system text, p_whole sync.entity, p_record_id text, p_name text, p_value jsonb) returns void language plpgsql as $$
+create or replace function sync.write_part(p_system text, p_whole sync.entity, p_record_id text, p_name text, p_value jsonb) returns void language plpgsql
+  set row_security = off as $$
 declare
   p         sync.entity;
   v_id      text := substr(p_name, strpos(p_name, '/') + 1);
@@ -201,7 +230,8 @@ begin
 end $$;
 
 -- Deletes a record in the name of a system. Says whether there was one.
-create or replace function sync.erase(p_system text, p_entity text, p_record_id text) returns boolean language plpgsql as $$
+create or replace function sync.erase(p_system text, p_entity text, p_record_id text) returns boolean language plpgsql
+  set row_security = off as $$
 declare
   v_entity sync.entity;
   v_rows   bigint;
@@ -215,7 +245,8 @@ begin
 end $$;
 
 -- A value of the key for a new row, as its default would make it, that no row has: whoever gives ids by hand may be ahead of a sequence.
-create or replace function sync.new_id(p_entity text) returns text language plpgsql as $$
+create or replace function sync.new_id(p_entity text) returns text language plpgsql
+  set row_security = off as $$
 declare
   e         sync.entity;
   v_default text;
@@ -241,7 +272,7 @@ end $$;
 
 -- A state in canonical form, as a mapping makes it, in the hub's own ids: p_state names other records and its parts by their
 -- ids in the other system. A field that refers to a tracked table becomes that record's id. The list of a part,
--- "invoice_items": [{id, hub_id, …}], which tells of all that there are, becomes one field for each, and null for those in p_known
+-- "invoice_items": [{id, hub_id, hub, …}], which tells of all that there are, becomes one field for each, and null for those in p_known
 -- that it does not have; a single one, "invoice_items/<external id>": {…} or null, is renamed. p_make: a part that is met for the
 -- first time gets an id, and a link that remembers it; and BA001 is raised when the state refers to an object that the hub does
 -- not have, with the message <entity>/<external id>. Else the one keeps its id there, and the other is null.
@@ -268,20 +299,26 @@ begin
   end loop;
   for p in select * from sync.entity t where t.name = any (e.parts) loop
     for v in select s.key, s.value, substr(s.key, length(p.name) + 2) as id from jsonb_each(p_state) s where starts_with(s.key, p.name || '/') loop
-      v_id := sync.part_id(p_system, p, p_record_id, v.id, v.value ->> 'hub_id', p_known, p_make);
+      v_id := sync.part_id(p_system, p, p_record_id, v.id, sync.own_pointer(v.value), p_known, p_make);
       p_state := p_state - v.key || jsonb_build_object(
         p.name || '/' || v_id, case when v.value = 'null' then v.value else sync.internal_part(p_system, p, v_id, v.value, p_known, p_make) end);
     end loop;
     if jsonb_typeof(p_state -> p.name) = 'array' then
       v_part := coalesce((select jsonb_object_agg(k, null) from jsonb_object_keys(p_known) k where starts_with(k, p.name || '/')), '{}');
       for v in select l.value from jsonb_array_elements(p_state -> p.name) l loop
-        v_id := sync.part_id(p_system, p, p_record_id, v.value ->> 'id', v.value ->> 'hub_id', p_known, p_make);
+        v_id := sync.part_id(p_system, p, p_record_id, v.value ->> 'id', sync.own_pointer(v.value), p_known, p_make);
         v_part := v_part || jsonb_build_object(p.name || '/' || v_id, sync.internal_part(p_system, p, v_id, v.value, p_known, p_make));
       end loop;
       p_state := p_state - p.name || v_part;
     end if;
   end loop;
   return p_state;
+end $$;
+
+-- The row that a part points to, unless it names another installation. One that names none is believed: it is a part of what is ours.
+create or replace function sync.own_pointer(p_part jsonb) returns text language plpgsql stable as $$
+begin
+  return case when coalesce(p_part ->> 'hub', sync.hub()) = sync.hub() then p_part ->> 'hub_id' end;
 end $$;
 
 -- The same for one part. It does not wait for an object that the hub does not have: it comes without it, and its link remembers to
@@ -292,7 +329,7 @@ declare
   v     record;
   v_ref jsonb;
 begin
-  p_part := p_part - 'id' - 'hub_id';
+  p_part := p_part - 'id' - 'hub_id' - 'hub';
   for v in select r.key, r.value, p_part ->> r.key as id from jsonb_each_text(p.refs) r where jsonb_typeof(p_part -> r.key) = 'string' loop
     v_ref := sync.internal_ref(p_system, v.value, v.id, false);
     if p_make and v_ref = 'null' and not sync.is_known(p_system, v.value || '/' || v.id) then
@@ -331,7 +368,8 @@ begin
 end $$;
 
 -- The id of a record that a write will refer to: somebody who deletes it just now is waited for, and null if they do.
-create or replace function sync.held_ref(p_entity text, p_ref jsonb) returns jsonb language plpgsql as $$
+create or replace function sync.held_ref(p_entity text, p_ref jsonb) returns jsonb language plpgsql
+  set row_security = off as $$
 declare
   e      sync.entity;
   v_held boolean;
@@ -344,7 +382,8 @@ end $$;
 -- The row that is a part of a record here for an object that is a part of it there: the one it is linked to; else the one that it
 -- points to, if that is no other object's and belongs to the record, or did; else a new one.
 create or replace function sync.part_id(
-  p_system text, p sync.entity, p_record_id text, p_external_id text, p_hub_id text, p_known jsonb, p_make boolean) returns text language plpgsql as $$
+  p_system text, p sync.entity, p_record_id text, p_external_id text, p_hub_id text, p_known jsonb, p_make boolean) returns text language plpgsql
+  set row_security = off as $$
 declare
   v_id  text;
   v_own boolean;

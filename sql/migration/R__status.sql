@@ -17,6 +17,8 @@ create index if not exists conflict_at on sync.conflict using brin (at);
 -- stopped            1: the system does not let us do that                  system, entity, direction, since, reason
 -- events.hints       events that make us read an object, which is not yet   system, entity
 -- circuit.open       1                                                      system, since, reason
+-- blocked            1: the table cannot be synced as a whole               system, entity, class (the cause), since, reason
+-- deletes.held       deletes that wait for a person                         system, entity, direction, since, reason (of a mass delete only)
 -- rate.slowed        1: the system said lately that calls come too fast     system, class (of endpoints, or all)
 -- transaction.oldest seconds, of all transactions in this database that this user may see
 -- instances          that live
@@ -88,6 +90,14 @@ language sql stable as $$
   union all select 'events.hints', h.system, h.entity, null, null, events, null, null from hints h
   union all select 'stopped', c.system, c.entity, c.direction, null, 1, c.stopped_at, c.reason from sync.scope c where c.stopped_at is not null
   union all select 'circuit.open', s.name, null, null, null, 1, open_since, open_because from sync.system s where open_since is not null
+  union all select 'blocked', b.system, b.entity, null, b.cause, 1, b.since, b.reason from sync.blocked b
+  union all select 'deletes.held', h.system, h.entity, h.direction, null, h.records, b.since,
+                   case when b.since is not null then format(
+                     '%s %s were deleted %s within an hour, too many to follow unasked: they wait. If that is right, select sync.confirm_deletes(%L, %L); if not, select sync.cancel_deletes(%4$L, %5$L)',
+                     h.records, h.entity, case h.direction when 'out' then 'in the hub' else 'in ' || h.system end, h.system, h.entity) end
+              from (select l.system, l.entity, case l.deletion when 'held_out' then 'out' else 'in' end as direction, count(*) as records
+                      from sync.link l where l.deletion in ('held_out', 'held_in') group by 1, 2, 3) h
+              left join sync.brake b on b.system = h.system and b.entity = h.entity and b.direction = h.direction
   union all select 'rate.slowed', r.system, null, null, coalesce(nullif(r.class, ''), 'all'), 1, slowed_at, null
               from sync.rate r where r.slowed_at > clock_timestamp() - interval '20 seconds'
   union all select 'transaction.oldest', null, null, null, null, coalesce(max(extract(epoch from clock_timestamp() - a.xact_start)), 0), null, null

@@ -51,6 +51,8 @@ public final class CallFailure {
         exchange.setVariable("permission", stripe == null ? null : stripe.getPermission());
         if (stripe != null) {
             describe(exchange, system, stripe);
+        } else if (causeOf(exception, OtherAccountException.class) != null) {
+            fail(exchange, StripeApiException.FATAL, "other_account", causeOf(exception, OtherAccountException.class).getMessage(), null, null);
         } else if (causeOf(exception, RefusedException.class) != null) {
             fail(exchange, StripeApiException.PERMANENT, "refused", causeOf(exception, RefusedException.class).getMessage(), null, null);
         } else if (Refused.of(exception) != null) {

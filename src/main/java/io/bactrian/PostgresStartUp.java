@@ -30,6 +30,7 @@ final class PostgresStartUp {
     private final Settings settings;
     private final DataSource dataSource;
     private List<String> entities = List.of();
+    private Optional<String> paused = Optional.empty();
 
     PostgresStartUp(Settings settings) {
         this.settings = settings;
@@ -94,6 +95,63 @@ final class PostgresStartUp {
             }
             return names;
         }
+    }
+
+    /**
+     * Writes down what the route files say, for SQL and people to read.
+     *
+     * @return nothing when that worked, else why it does not yet
+     * @throws StartUpException when it will not work without a change
+     */
+    Optional<String> register(List<Integration> integrations) {
+        try (var connection = dataSource.getConnection();
+                var statement = connection.prepareStatement(Files.readString(Path.of("sql/integration-register.sql")))) {
+            for (var one : integrations) {
+                statement.setString(1, one.system());
+                statement.setString(2, one.entity());
+                statement.setArray(3, connection.createArrayOf("text", one.fields().toArray()));
+                statement.setString(4, one.policy() == null ? "newest" : one.policy());
+                statement.setString(5, one.deletesOut() == null ? "follow" : one.deletesOut());
+                statement.setString(6, one.deletesIn() == null ? "follow" : one.deletesIn());
+                statement.setLong(7, one.maxDeletes());
+                statement.setBigDecimal(8, one.maxDeletePercent());
+                statement.setString(9, one.definedIn());
+                try (var rows = statement.executeQuery()) {
+                    if (rows.next() && rows.getString("missing") != null) {
+                        throw new StartUpException(one.definedIn() + ": deletes-in of " + one.system() + " and " + one.entity() + ": " + rows.getString("missing"));
+                    }
+                }
+            }
+            return Optional.empty();
+        } catch (SQLException e) {
+            return judge(e);
+        } catch (IOException e) {
+            throw new StartUpException("sql/integration-register.sql cannot be read: " + e.getMessage(), e);
+        }
+    }
+
+    /**
+     * Looks whether this is the database in which this installation was started before; if not, Postgres pauses all systems.
+     *
+     * @return nothing when that worked, else why it does not yet
+     * @throws StartUpException when it will not work without a change
+     */
+    Optional<String> checkInstallation() {
+        try (var connection = dataSource.getConnection(); var statement = connection.createStatement();
+                var rows = statement.executeQuery(Files.readString(Path.of("sql/installation-check.sql")))) {
+            rows.next();
+            paused = Optional.ofNullable(rows.getString("because"));
+            return Optional.empty();
+        } catch (SQLException e) {
+            return judge(e);
+        } catch (IOException e) {
+            throw new StartUpException("sql/installation-check.sql cannot be read: " + e.getMessage(), e);
+        }
+    }
+
+    /** Why all systems are paused, with what a person must do. */
+    Optional<String> paused() {
+        return paused;
     }
 
     /** The tables that were tracked after the migration. */

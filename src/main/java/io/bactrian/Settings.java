@@ -1,6 +1,7 @@
 package io.bactrian;
 
 import java.time.Duration;
+import java.time.ZoneId;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -51,6 +52,11 @@ record Settings(
                             + " in the environment");
                 });
         checkWelcomeEmail(camel);
+        if (!ZoneId.getAvailableZoneIds().contains(text(camel, "stripe.timezone"))) {
+            throw new StartUpException("stripe.timezone is '" + text(camel, "stripe.timezone") + "': it must be a time zone such as UTC or America/Los_Angeles");
+        }
+        require(camel, "sync.max-deletes", "[0-9]{1,9}", "it must be a number of deletes");
+        require(camel, "sync.max-delete-percent", "[0-9]{1,3}(\\.[0-9]{1,3})?", "it must be a percentage");
         var settings = new Settings(
                 text(camel, "postgres.url"),
                 text(camel, "postgres.username"),

@@ -81,9 +81,12 @@ final class StartUp extends MainListenerSupport implements StartupListener, Orde
 
     private boolean waitForServers(CamelContext camel) throws InterruptedException {
         var postgres = new PostgresStartUp(settings);
-        if (!patience.waitFor(postgres.name(), postgres::connect) || !patience.waitFor(postgres.name(), postgres::migrate)) {
+        if (!patience.waitFor(postgres.name(), postgres::connect) || !patience.waitFor(postgres.name(), postgres::migrate)
+                || !patience.waitFor(postgres.name(), () -> postgres.register(Integration.of(camel)))
+                || !patience.waitFor(postgres.name(), postgres::checkInstallation)) {
             return false;
         }
+        postgres.paused().ifPresent(because -> LOG.warn("all systems are paused: {}", because));
         var topics = camel.getRegistry().lookupByNameAndType("topics", Topics.class);
         var kafka = new KafkaStartUp(settings, topics);
         return patience.waitFor(kafka.name(), () -> kafka.connect(postgres.entities()));

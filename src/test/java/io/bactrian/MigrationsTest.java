@@ -46,4 +46,38 @@ class MigrationsTest {
             assertThrows(SQLException.class, () -> sql.run("update invoices set due_date = '-infinity'"));
         }
     }
+
+    @Test
+    void what_is_in_flight_when_the_installation_gets_its_id_keeps_its_key() throws Exception {
+        try (var sql = Sql.open(TestServices.database().dataSource())) {
+            sql.run("drop table sync.installation, sync.foreign_object");
+            sql.run("alter table sync.system drop column account, drop column other_account");
+            sql.run("alter table sync.link drop column old_key_to, drop column old_pointer");
+            sql.run("alter table sync.run_object drop column pointer, drop column hub, drop column pointed_to");
+            sql.run("insert into customers (id, name) values (1, 'in flight'), (2, 'settled, without its echo'), (3, 'at rest')");
+            sql.run("""
+                    insert into sync.link (system, entity, record_id, external_id, revision, in_flight_op, in_flight, in_flight_at, unechoed)
+                    values ('stripe', 'customers', '1', null, 3, 'create', '{"id": 1, "name": "in flight"}', now(), null),
+                           ('stripe', 'customers', '2', 'cus_2', 5, null, null, null, '{"4": {"open": false, "known": {}}}'),
+                           ('stripe', 'customers', '3', 'cus_3', 7, null, null, null, null)""");
+            sql.connection().setAutoCommit(false);
+            try (var statement = sql.connection().createStatement()) {
+                statement.execute(Files.readString(Path.of("sql/migration/V12__installation.sql")));
+            }
+            sql.connection().commit();
+            sql.connection().setAutoCommit(true);
+            assertEquals(List.of("3", "4", "none"), sql.texts("select coalesce(old_key_to::text, 'none') from sync.link order by record_id"));
+            var hub = sql.text("select sync.hub()");
+            assertTrue(hub.matches("[A-Za-z0-9]{12}"), hub);
+            var key = "select key_prefix from sync.claim('stripe', 'customers', ?, '{name}', '1 minute')";
+            assertEquals("bactrian:customers:1:3", sql.text(key, "1"));
+            assertEquals("bactrian:" + hub + ":customers:2:5", sql.text(key, "2"));
+            var revision = "select sync.key_revision(l, ?) from sync.link l where record_id = '2'";
+            assertEquals("4", sql.text(revision, "bactrian:customers:2:4:hash"));
+            assertEquals("5", sql.text(revision, "bactrian:" + hub + ":customers:2:5:hash"));
+            for (var others : List.of("bactrian:customers:2:5:hash", "bactrian:customers:22:4:hash", "bactrian:another:customers:2:5:hash", "", "4")) {
+                assertEquals(null, sql.text(revision, others), others);
+            }
+        }
+    }
 }

@@ -76,12 +76,13 @@ class ReconcileKillTest {
                     + CUSTOMERS + ") n");
             statement.execute("select setval(pg_get_serial_sequence('customers', 'id'), " + CUSTOMERS + "), sync.track('customers')");
         }
+        var installation = sides.column("select sync.hub()").get(0);
         for (int n = 1; n <= CUSTOMERS; n++) {
             var shared = n <= SHARED;
             var name = shared && n > DIFFERENT ? "Customer " + n : "Somebody " + n;
             var email = shared ? "c" + n + "@example.com" : "s" + n + "@example.com";
             sides.stripe().dashboard().createCustomer(shared && n % 2 == 0
-                    ? Map.of("name", name, "email", email, "metadata", Map.of("hub_id", Integer.toString(n)))
+                    ? Map.of("name", name, "email", email, "metadata", Map.of("hub_id", Integer.toString(n), "hub", installation))
                     : Map.of("name", name, "email", email));
         }
     }

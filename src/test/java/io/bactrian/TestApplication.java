@@ -76,6 +76,7 @@ public final class TestApplication implements AutoCloseable {
         main.addOverrideProperty("stripe.rate-limit", "1000");
         main.addOverrideProperty("kafka.consumers", "2");
         main.addOverrideProperty("stripe.inbound", "webhook");
+        main.addOverrideProperty("sync.max-deletes", "100000"); // tests delete a lot; those of the brake set it
         main.addOverrideProperty("reconcile.first-contact", "off");
         for (int i = 0; i < settings.size(); i += 2) {
             main.addOverrideProperty(settings.get(i), settings.get(i + 1));

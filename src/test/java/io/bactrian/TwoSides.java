@@ -134,6 +134,7 @@ final class TwoSides implements AutoCloseable {
                 Map.entry("CAMEL_COMPONENT_STRIPE_CONNECT_TIMEOUT", "500ms"),
                 Map.entry("CAMEL_COMPONENT_STRIPE_READ_TIMEOUT", "1500ms"),
                 Map.entry("SYNC_LEASE", "5 seconds"),
+                Map.entry("SYNC_MAX_DELETES", "100000"),
                 Map.entry("HTTP_PORT", Integer.toString(httpPort)),
                 Map.entry("MANAGEMENT_PORT", Integer.toString(managementPort))));
         environment.putAll(settings);
@@ -208,6 +209,16 @@ final class TwoSides implements AutoCloseable {
     /** Whether that is how a statement fails while Postgres crashes, is away or starts. */
     static boolean isAway(SQLException e) {
         return e.getSQLState() != null && (e.getSQLState().startsWith("08") || e.getSQLState().startsWith("57P"));
+    }
+
+    /** From now on {@link #connect} is a superuser's: neither policies nor rights keep anything from the people. The application stays who it is. */
+    void connectAsSuperuser() {
+        hub.setUser("postgres");
+    }
+
+    /** What the application says of its health, as JSON. */
+    String health() throws IOException, InterruptedException {
+        return ChildProcess.get(managementPort, "/observe/health?exposureLevel=full").body();
     }
 
     SandboxPostgres postgres() {

@@ -29,6 +29,8 @@ public final class StripeApiException extends RuntimeException {
             "invoice_not_editable", "the invoice is final in Stripe; take the change back; then, if need be, void the invoice and make another",
             "amount_too_large", "the amount is larger than Stripe takes; make it smaller, or divide it",
             "amount_too_small", "the amount is smaller than Stripe takes",
+            "not_json", "the answer has no body: what is between here and Stripe may swallow it",
+            "no_id", "the answer does not say which object it is about: what is between here and Stripe may change it",
             "email_invalid", "the e-mail address is none; correct it",
             "parameter_missing", "the record lacks what Stripe needs; fill it in",
             "resource_missing", "the object, or one that it refers to, is not there; look at it in Stripe's dashboard",
@@ -86,6 +88,11 @@ public final class StripeApiException extends RuntimeException {
     /** For an answer with a status of success and no JSON object. */
     static StripeApiException notJson(String call, Answer answer) {
         return new StripeApiException(call, answer, "api_error", "not_json", null, null);
+    }
+
+    /** For an answer with a status of success and an object that does not say which it is. */
+    static StripeApiException withoutId(String call, Answer answer) {
+        return new StripeApiException(call, answer, "api_error", "no_id", null, null);
     }
 
     /** For an answer that did not come in time. Stripe may or may not have done what it was asked. */

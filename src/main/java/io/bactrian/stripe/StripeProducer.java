@@ -11,12 +11,16 @@ import java.time.Instant;
 import java.time.format.DateTimeFormatter;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.apache.camel.Exchange;
 import org.apache.camel.Message;
 import org.apache.camel.support.DefaultProducer;
 
 /** Turns a message into one request to Stripe, and the answer into the message's body and headers. */
 final class StripeProducer extends DefaultProducer {
+
+    /** What has no id of its own: https://docs.stripe.com/api/pagination, https://docs.stripe.com/api/pagination/search. */
+    private static final Set<String> LISTS = Set.of("list", "search_result");
 
     private final StripeEndpoint endpoint;
 
@@ -47,6 +51,9 @@ final class StripeProducer extends DefaultProducer {
         var object = StripeJson.answer(answer.body());
         if (!object.isObject()) {
             throw StripeApiException.notJson(call, answer);
+        }
+        if (!LISTS.contains(object.path("object").asText()) && !object.path("id").isTextual()) {
+            throw StripeApiException.withoutId(call, answer);
         }
         message.setBody(StripeJson.object(object));
         setHeaders(message, answer);

@@ -41,6 +41,8 @@ record StripeResource(String name, String path, Map<String, Verb> verbs) {
     private static final Map<String, StripeResource> ALL = new TreeMap<>();
 
     static {
+        add("account", "account", "")
+                .verb("retrieve", new Verb(GET, "", false));
         add("balanceTransactions", "balance_transactions", "retrieve list");
         add("charges", "charges", "create retrieve update list search")
                 .action("capture", "capture");
@@ -96,7 +98,7 @@ record StripeResource(String name, String path, Map<String, Verb> verbs) {
 
     private static StripeResource add(String name, String path, String verbs) {
         var resource = new StripeResource(name, "/v1/" + path, new TreeMap<>());
-        for (var verb : verbs.split(" ")) {
+        for (var verb : verbs.isEmpty() ? new String[0] : verbs.split(" ")) {
             resource.verb(verb, VERBS.get(verb));
         }
         ALL.put(name, resource);

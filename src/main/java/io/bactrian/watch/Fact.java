@@ -27,12 +27,17 @@ record Fact(String metric, Tags tags, double value, String since, String reason)
         return new Work(tag("class"), tag("system"), tag("entity"), since);
     }
 
-    /** What a person should know, though it needs no alarm here. */
+    /** Whether a person is needed: a table that cannot be synced, or a mass delete that waits. */
+    boolean needsPerson() {
+        return metric.equals("blocked") || metric.equals("deletes.held");
+    }
+
+    /** What a person should know. */
     String note() {
         if (metric.equals("stopped")) {
             return tag("system") + " has not let us " + (tag("direction").equals("in") ? "read " : "write ") + tag("entity") + " since " + since + ": " + reason;
         }
-        return metric.equals("paused")
+        return needsPerson() ? tag("system") + " " + tag("entity") + ", since " + since + ": " + reason : metric.equals("paused")
                 ? tag("system") + " has been paused (" + tag("direction") + ") since " + since + ": " + reason
                 : tag("system") + " has not answered since " + since + ", only a probe calls it: " + reason;
     }

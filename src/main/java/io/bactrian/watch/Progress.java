@@ -8,7 +8,7 @@ import org.apache.camel.health.HealthCheckResultBuilder;
 import org.apache.camel.impl.health.AbstractHealthCheck;
 
 /**
- * {@code bactrian-progress}: DOWN when work waits and nothing moves, with the reason in plain words. What a person paused, and what a system
+ * {@code bactrian-progress}: DOWN when work waits and nothing moves, a table cannot be seen, or a mass delete waits for a person, with the reason in plain words. What a person paused, and what a system
  * that does not answer keeps waiting, is no reason; it is said in the details. It is a part of {@code /observe/health} only: neither a
  * restart nor another instance in front would help.
  */
@@ -17,6 +17,7 @@ final class Progress extends AbstractHealthCheck {
     private final Stalls stalls;
     private volatile Duration stalledAfter = Duration.ofMinutes(2);
     private volatile List<String> notes = List.of();
+    private volatile List<String> alarms = List.of();
     private volatile long kafkaAwaySince;
     private volatile String kafkaReason;
 
@@ -32,6 +33,11 @@ final class Progress extends AbstractHealthCheck {
     /** Pauses and open circuits, one sentence each. */
     void notes(List<String> sentences) {
         notes = sentences;
+    }
+
+    /** Tables that cannot be synced, and mass deletes that wait, one sentence each. */
+    void alarms(List<String> sentences) {
+        alarms = sentences;
     }
 
     void kafkaAnswered() {
@@ -64,6 +70,7 @@ final class Progress extends AbstractHealthCheck {
         if (kafka != null && System.nanoTime() - kafkaAwaySince >= stalledAfter.toNanos()) {
             reasons.add("Kafka (kafka.brokers) does not answer: " + kafka);
         }
+        reasons.addAll(alarms);
         var standsStill = !reasons.isEmpty();
         reasons.addAll(notes);
         builder.state(standsStill ? State.DOWN : State.UP);

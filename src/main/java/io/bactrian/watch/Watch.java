@@ -43,7 +43,8 @@ public final class Watch implements CamelContextAware {
         postgres.answered();
         var facts = rows.stream().map(Fact::of).toList();
         stalls.note("postgres", facts.stream().filter(fact -> fact.metric().equals("waiting")).map(Fact::work).toList());
-        progress.notes(facts.stream().filter(fact -> fact.reason() != null).map(Fact::note).toList());
+        progress.notes(facts.stream().filter(fact -> fact.reason() != null && !fact.needsPerson()).map(Fact::note).toList());
+        progress.alarms(facts.stream().filter(fact -> fact.reason() != null && fact.needsPerson()).map(Fact::note).toList());
         var byMetric = facts.stream().filter(fact -> !fact.metric().equals("waiting")).collect(Collectors.groupingBy(Fact::metric));
         gauges.keySet().stream().filter(name -> name.startsWith("status ")).map(name -> name.substring("status ".length()))
                 .forEach(metric -> byMetric.putIfAbsent(metric, List.of()));

@@ -21,7 +21,7 @@ class PermissionsTest {
 
     @BeforeAll
     static void start() throws Exception {
-        scene = new StripeScene(builder -> builder.with("watch.interval", "500"));
+        scene = new StripeScene("watch.interval", "500");
     }
 
     @AfterAll

@@ -101,7 +101,7 @@ class StripeCustomersRouteTest {
 
         var create = calls(stripe, id).get(0);
         assertEquals("POST /v1/customers 200", create.method() + " " + create.path() + " " + create.status());
-        assertTrue(create.idempotencyKey().startsWith("bactrian:customers:" + id + ":"), create::idempotencyKey);
+        assertTrue(create.idempotencyKey().startsWith("bactrian:" + text("select sync.hub()") + ":customers:" + id + ":"), create::idempotencyKey);
         assertEquals(1, calls(stripe, id).size());
         assertEquals("1", text("select count(*) from customers where email = 'zoe@example.com'"));
     }
@@ -122,7 +122,7 @@ class StripeCustomersRouteTest {
         var update = eventually().until(() -> calls(stripe, id), hasSize(1)).get(0);
         assertEquals("/v1/customers/" + linked("stripe", id), update.path());
         assertEquals(Map.of("phone", "+45"), update.params());
-        assertTrue(update.idempotencyKey().startsWith("bactrian:customers:" + id + ":"), update::idempotencyKey);
+        assertTrue(update.idempotencyKey().startsWith("bactrian:" + text("select sync.hub()") + ":customers:" + id + ":"), update::idempotencyKey);
         underWay.awaitNothing();
         assertEquals(1, calls(stripe, id).size());
 

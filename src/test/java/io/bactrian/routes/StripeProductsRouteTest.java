@@ -217,6 +217,135 @@ class StripeProductsRouteTest {
                 scene.texts("select field || ' ' || winner from sync.conflict where entity = 'products' and record_id = '" + id + "' order by field"));
     }
 
+    /** The default price as it was, and what it must still be after its amount has changed. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            default_price_data[recurring][interval]=month&default_price_data[tax_behavior]=exclusive | month
+            default_price_data[recurring][interval]=month&default_price_data[recurring][interval_count]=3 | 3 months
+            default_price_data[recurring][interval]=year&default_price_data[recurring][usage_type]=metered | year
+            default_price_data[tax_behavior]=inclusive |
+            """)
+    void another_amount_leaves_a_price_what_it_is(String price, String interval) throws Exception {
+        var product = call("POST", "/v1/products", "name=Pro&default_price_data[currency]=eur&default_price_data[unit_amount]=1000&" + price);
+        var id = scene.record("products", product);
+        scene.awaitText("1000 per unit " + interval, "select concat_ws(' ', unit_amount, pricing, coalesce(price_interval, 'null')) from products where id = " + id);
+        var old = call("POST", "/v1/prices/" + product.get("default_price").asText(), "lookup_key=pro_" + id + "&nickname=Pro plan&metadata[team]=sales");
+        scene.awaitNothing();
+        scene.run("update products set unit_amount = 1200 where id = " + id);
+        scene.awaitEqual();
+        var now = product(id).get("default_price");
+        assertEquals(1200, now.get("unit_amount").asInt());
+        for (var field : List.of("type", "recurring", "tax_behavior", "lookup_key", "nickname", "currency")) {
+            assertEquals(old.get(field), now.get(field), field);
+        }
+        assertEquals("sales", now.at("/metadata/team").asText());
+        var before = call("GET", "/v1/prices/" + old.get("id").asText(), "");
+        assertFalse(before.get("active").asBoolean());
+        assertTrue(before.get("lookup_key").isNull());
+        assertEquals(2, prices(product(id), true).size() + prices(product(id), false).size());
+    }
+
+    @Test
+    void a_lookup_key_is_not_lost_when_the_change_is_interrupted_in_the_midst() throws Exception {
+        var product = call("POST", "/v1/products", "name=Pro&default_price_data[currency]=eur&default_price_data[unit_amount]=1000&default_price_data[recurring][interval]=month");
+        var id = scene.record("products", product);
+        call("POST", "/v1/prices/" + product.get("default_price").asText(), "lookup_key=key_" + id);
+        scene.awaitNothing();
+        scene.stripe().faults().only("POST", "/v1/products/").next(Fault.SERVER_ERROR, 2);
+        scene.run("update products set unit_amount = 1200 where id = " + id);
+        scene.awaitEqual();
+        assertEquals("key_" + id, product(id).at("/default_price/lookup_key").asText());
+        assertEquals("month", product(id).at("/default_price/recurring/interval").asText());
+        assertEquals(1, prices(product(id), true).size());
+    }
+
+    @Test
+    void a_price_that_the_dashboard_added_beside_the_default_one_is_left_alone() throws Exception {
+        var id = insert("'Saddle', null, 100, 'EUR'");
+        var there = scene.linked("products", id);
+        scene.awaitEqual();
+        var beside = call("POST", "/v1/prices", "product=" + there + "&currency=eur&unit_amount=90&nickname=friends").get("id").asText();
+        scene.run("update products set unit_amount = 200 where id = " + id);
+        scene.awaitEqual();
+        assertTrue(prices(product(id), true).contains(beside));
+    }
+
+    /** Prices that one integer cannot tell, and what they are called here. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            unit_amount_decimal=0.89 | fraction
+            billing_scheme=tiered&tiers_mode=graduated&tiers[0][up_to]=10&tiers[0][unit_amount]=500&tiers[1][up_to]=inf&tiers[1][unit_amount]=300 | tiered
+            custom_unit_amount[enabled]=true | custom
+            """)
+    void a_price_that_one_amount_cannot_tell_is_told_and_never_replaced(String price, String pricing) throws Exception {
+        var product = call("POST", "/v1/products", "name=Calls");
+        var id = scene.record("products", product);
+        var there = call("POST", "/v1/prices", "currency=usd&product=" + product.get("id").asText() + "&" + price).get("id").asText();
+        call("POST", "/v1/products/" + product.get("id").asText(), "default_price=" + there);
+        scene.awaitText("null " + pricing, "select concat_ws(' ', coalesce(unit_amount::text, 'null'), pricing) from products where id = " + id);
+        scene.awaitNothing();
+        scene.run("update products set unit_amount = 1, currency = 'USD' where id = " + id);
+        assertTrue(scene.refusal("products", id).contains("take the amount here back"));
+        assertEquals(there, product(id).at("/default_price/id").asText());
+        assertTrue(product(id).at("/default_price/active").asBoolean());
+        scene.run("update products set unit_amount = null, currency = null where id = " + id);
+        scene.awaitEqual();
+        assertEquals(there, product(id).at("/default_price/id").asText());
+    }
+
+    @Test
+    void a_package_price_stays_one() throws Exception {
+        var product = call("POST", "/v1/products", "name=Eggs");
+        var id = scene.record("products", product);
+        var there = call("POST", "/v1/prices", "currency=usd&unit_amount=500&transform_quantity[divide_by]=5&transform_quantity[round]=up&product=" + product.get("id").asText());
+        call("POST", "/v1/products/" + product.get("id").asText(), "default_price=" + there.get("id").asText());
+        scene.awaitText("500 package", "select concat_ws(' ', unit_amount, pricing) from products where id = " + id);
+        scene.run("update products set unit_amount = 600 where id = " + id);
+        scene.awaitEqual();
+        assertEquals(there.get("transform_quantity"), product(id).at("/default_price/transform_quantity"));
+        assertEquals(600, product(id).at("/default_price/unit_amount").asInt());
+    }
+
+    @Test
+    void amounts_in_other_currencies_stay_and_keep_the_currency_from_changing() throws Exception {
+        var product = call("POST", "/v1/products", "name=World");
+        var id = scene.record("products", product);
+        var there = call("POST", "/v1/prices", "currency=usd&unit_amount=500&currency_options[eur][unit_amount]=450&product=" + product.get("id").asText());
+        call("POST", "/v1/products/" + product.get("id").asText(), "default_price=" + there.get("id").asText());
+        scene.awaitText("500", "select unit_amount from products where id = " + id);
+        scene.run("update products set unit_amount = 600 where id = " + id);
+        scene.awaitEqual();
+        var options = call("GET", "/v1/prices?active=true&expand[]=data.currency_options&product=" + product.get("id").asText(), "").at("/data/0/currency_options");
+        assertEquals(450, options.at("/eur/unit_amount").asInt());
+        scene.run("update products set currency = 'JPY' where id = " + id);
+        assertTrue(scene.refusal("products", id).contains("other currencies"));
+        scene.run("update products set currency = 'USD' where id = " + id);
+        scene.awaitEqual();
+    }
+
+    @Test
+    void what_kind_of_price_it_is_belongs_to_stripe_and_an_edit_is_put_back() throws Exception {
+        var id = insert("'Saddle', null, 100, 'EUR'");
+        scene.linked("products", id);
+        scene.awaitText("per unit", "select pricing from products where id = " + id);
+        scene.awaitEqual();
+        scene.run("update products set pricing = 'tiered', description = 'edited' where id = " + id);
+        scene.awaitText("per unit", "select pricing from products where id = " + id);
+        scene.awaitEqual();
+        assertEquals("edited", product(id).get("description").asText());
+        assertEquals(List.of("\"tiered\" remote"), scene.texts("select local::text || ' ' || winner from sync.conflict where entity = 'products' and field = 'pricing' and record_id = '" + id + "'"));
+    }
+
+    /** A call of the API as somebody's own program makes it; the form's values need no encoding. */
+    private static JsonNode call(String method, String path, String form) throws Exception {
+        var request = HttpRequest.newBuilder(URI.create(scene.stripe().baseUrl() + path.replace("[", "%5B").replace("]", "%5D")))
+                .header("Authorization", "Bearer sk_test_sandbox").header("Content-Type", "application/x-www-form-urlencoded")
+                .method(method, method.equals("GET") ? HttpRequest.BodyPublishers.noBody() : HttpRequest.BodyPublishers.ofString(form.replace("[", "%5B").replace("]", "%5D").replace(" ", "+"))).build();
+        var answer = new ObjectMapper().readTree(HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString()).body());
+        assertFalse(answer.has("error"), answer::toString);
+        return answer;
+    }
+
     private static String insert(String values) throws SQLException {
         return scene.text("insert into products (name, description, unit_amount, currency) values (" + values + ") returning id");
     }

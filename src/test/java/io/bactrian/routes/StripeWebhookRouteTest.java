@@ -222,7 +222,7 @@ class StripeWebhookRouteTest {
 
     @Test
     void metadata_of_others_is_no_pointer_to_a_record() throws Exception {
-        for (var pointer : new Object[] {"abc", "99999999999999999999", "-1", "", " ", "1 or 1=1", 7, true, null, List.of(1), Map.of("a", 1)}) {
+        for (var pointer : new Object[] {"abc", "99999999999999999999", "", " ", "1 or 1=1", true, null, List.of(1), Map.of("a", 1)}) {
             var created = recorded("customer.created").about(TestServices.name("cus_foreign")).with("/data/object/metadata", "hub_id", pointer);
             assertAnswer(200, "created", post(created));
         }
@@ -233,9 +233,26 @@ class StripeWebhookRouteTest {
     }
 
     @Test
+    void a_pointer_that_names_another_installation_or_none_makes_no_record() throws Exception {
+        var id = text("insert into customers (name) values ('Ada Lovelace') returning id");
+        for (var hub : new Object[] {null, "", " ", "another", text("select upper(sync.hub()) || 'x'"), 7, true, List.of(text("select sync.hub()")), Map.of("a", 1)}) {
+            for (var pointer : new Object[] {id, "-1", 7}) {
+                var created = recorded("customer.created").about(TestServices.name("cus_other"))
+                        .with("/data/object/metadata", "hub_id", pointer).with("/data/object/metadata", "hub", hub);
+                assertAnswer(200, "foreign", post(created));
+                assertAnswer(200, "foreign", post(recorded("customer.updated").about(created.objectId())
+                        .with("/data/object/metadata", "hub_id", pointer).with("/data/object/metadata", "hub", hub)));
+            }
+        }
+        assertEquals("0", text("select count(*) from sync.link where external_id like 'cus_other%'"));
+        assertEquals("54", text("select count(*) from sync.event where external_id like 'cus_other%' and outcome = 'foreign'"));
+    }
+
+    @Test
     void a_pointer_finds_its_record_in_any_spelling() throws Exception {
         var id = text("insert into customers (name) values ('Ada Lovelace') returning id");
-        post(recorded("customer.created").about("cus_spelled").with("/data/object/metadata", "hub_id", " 0" + id));
+        post(recorded("customer.created").about("cus_spelled").with("/data/object/metadata", "hub_id", " 0" + id)
+                .with("/data/object/metadata", "hub", text("select sync.hub()")));
         assertEquals(id, text("select record_id from sync.link where external_id = 'cus_spelled'"));
     }
 

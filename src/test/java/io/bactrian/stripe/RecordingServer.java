@@ -14,7 +14,7 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
-/** A web server on loopback that keeps each request and gives the answer that the test has set, {@code {}} at first. */
+/** A web server on loopback that keeps each request and gives the answer that the test has set, an object with an id at first. */
 final class RecordingServer implements AutoCloseable {
 
     /** A request as it arrived. */
@@ -52,7 +52,9 @@ final class RecordingServer implements AutoCloseable {
     private final HttpServer server;
     private final ExecutorService threads = Executors.newCachedThreadPool();
     private final List<Request> requests = Collections.synchronizedList(new ArrayList<>());
-    private volatile Answer answer = answer(200, "{}");
+    private static final String OBJECT = "{\"id\": \"obj_1\"}";
+
+    private volatile Answer answer = answer(200, OBJECT);
 
     RecordingServer() throws IOException {
         server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
@@ -80,10 +82,10 @@ final class RecordingServer implements AutoCloseable {
         };
     }
 
-    /** Forgets the requests so far, and answers {@code {}} again. */
+    /** Forgets the requests so far, and answers with that object again. */
     void reset() {
         requests.clear();
-        answers(200, "{}");
+        answers(200, OBJECT);
     }
 
     void answers(Answer answer) {

@@ -90,6 +90,7 @@ class StripeComponentTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
+            account             | retrieve         | GET /v1/account
             balanceTransactions | retrieve         | GET /v1/balance_transactions/x_1
             balanceTransactions | list             | GET /v1/balance_transactions
             charges             | create           | POST /v1/charges
@@ -335,9 +336,9 @@ class StripeComponentTest {
                 request-id: req_1
                 date: Tue, 14 Nov 2023 22:13:20 GMT
                 idempotent-replayed: true
-                Content-Length: 2
+                Content-Length: 10
 
-                {}""")) {
+                {"id":"a"}""")) {
             var message = call("stripe:customers?apiBase=" + server.address(), null, Map.of("mine", "kept")).getMessage();
 
             assertEquals("req_1", message.getHeader(StripeHeaders.REQUEST_ID));
@@ -352,7 +353,7 @@ class StripeComponentTest {
     @ParameterizedTest
     @ValueSource(strings = {"", "Date: yesterday\n"})
     void leaves_nothing_of_an_earlier_answer_in_the_headers(String date) throws Exception {
-        try (var server = new RawServer("HTTP/1.1 200 OK\n" + date + "Content-Length: 2\n\n{}")) {
+        try (var server = new RawServer("HTTP/1.1 200 OK\n" + date + "Content-Length: 10\n\n{\"id\":\"a\"}")) {
             var message = call("stripe:customers?apiBase=" + server.address(), null,
                     Map.of(StripeHeaders.REQUEST_ID, "req_old", StripeHeaders.DATE, 1L, StripeHeaders.IDEMPOTENT_REPLAYED, true)).getMessage();
 
@@ -389,7 +390,7 @@ class StripeComponentTest {
     void uses_one_connection_for_one_call_after_another() {
         stripe.answers(400, "{\"error\": {}}");
         assertThrows(StripeApiException.class, () -> call("stripe:customers", null, Map.of()));
-        stripe.answers(200, "{}");
+        stripe.answers(200, "{\"id\": \"obj_1\"}");
         call("stripe:customers", null, Map.of());
         call("stripe:invoices?method=list", null, Map.of());
 
@@ -398,7 +399,7 @@ class StripeComponentTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
-            stripe:customer                           | Unknown Stripe resource 'customer'. Known: balanceTransactions, charges, checkoutSessions, coupons, creditNotes, customers, disputes,
+            stripe:customer                           | Unknown Stripe resource 'customer'. Known: account, balanceTransactions, charges, checkoutSessions, coupons, creditNotes, customers, disputes,
             stripe:customers?method=finalize          | Unknown method 'finalize' for stripe:customers. Known: create, delete, list, retrieve, search, update
             stripe:customers?apiKey=                  | stripe.api-key is not set. It is the option apiKey of the stripe component
             stripe:customers?apiKey=sk test           | stripe.api-key (the option apiKey) contains a space or another character that no key has

@@ -336,16 +336,30 @@ class ApplyInboundTest {
         var id = scene.linked("{name:'Ada'}");
         scene.edit(id, START + 1, "{name:'Grace'}");
         var claim = scene.hub.claim(id);
-        assertEquals("bactrian:customers:1:1", claim.keyPrefix());
-        assertEquals("echo", scene.event("created", "ext_1", START, "bactrian:customers:1:0:x", id, null, "{name:'Ada'}"));
+        assertEquals(scene.hub.key("1:1"), claim.keyPrefix());
+        assertEquals("echo", scene.event("created", "ext_1", START, scene.hub.key("1:0:x"), id, null, "{name:'Ada'}"));
         assertEquals("update", scene.link(id).get("in_flight_op").asText());
+    }
+
+    @Test
+    void only_a_pointer_into_this_installation_is_believed() throws SQLException {
+        var ours = scene.hub.installation();
+        var cases = new String[][] {{"7", ours, "ours"}, {"7", "another", "other"}, {"7", null, "unsaid"}, {"7", " ", "unsaid"}, {"x", ours, "none"},
+            {"x", null, "none"}, {"x", "another", "other"}, {null, null, "none"}, {null, "another", "other"}, {"7", ours + "x", "other"}};
+        for (var one : cases) {
+            assertEquals(one[2], scene.sql.text("select sync.pointer('customers', ?, ?)", one[0], one[1]), () -> String.join(" ", one));
+        }
+        // A part that names no installation is one of a whole that is ours.
+        assertEquals("7", scene.sql.text("select sync.own_pointer('{\"hub_id\": \"7\"}')"));
+        assertEquals("7", scene.sql.text("select sync.own_pointer(jsonb_build_object('hub_id', '7', 'hub', ?::text))", ours));
+        assertNull(scene.sql.text("select sync.own_pointer('{\"hub_id\": \"7\", \"hub\": \"another\"}')"));
     }
 
     @Test
     void a_key_of_ours_that_we_do_not_remember_is_only_a_hint() throws SQLException {
         // A hub restored from a backup: the remote knows of writes that we do not.
         var id = scene.linked("{name:'Ada'}");
-        assertEquals("deferred", scene.event("updated", "ext_1", START + 9, "bactrian:customers:1:7:x", id, "{name:'Ada'}", "{name:'Grace'}"));
+        assertEquals("deferred", scene.event("updated", "ext_1", START + 9, scene.hub.key("1:7:x"), id, "{name:'Ada'}", "{name:'Grace'}"));
         assertEquals("fetch", scene.hub.claim(id).action());
     }
 

@@ -61,7 +61,7 @@ class ClaimSettleTest {
         assertEquals("create", claim.action());
         assertEquals(state("{name:'Ada'}"), claim.record().deepCopy().retain(ModelRemote.FIELDS));
         assertNull(claim.base());
-        assertEquals("bactrian:customers:" + id + ":0", claim.keyPrefix());
+        assertEquals(scene.hub.key(id + ":0"), claim.keyPrefix());
         assertEquals("settled", scene.settle(claim, "ext_9", "{name:'Ada'}", START));
         assertEquals("ext_9", scene.link(id).get("external_id").asText());
         assertEquals("none", scene.hub.claim(id).action());
@@ -76,7 +76,7 @@ class ClaimSettleTest {
         assertEquals("update ext_1", claim.action() + " " + claim.externalId());
         assertEquals(state("{name:'Ada', email:'c@x'}"), claim.record().deepCopy().retain(ModelRemote.FIELDS));
         assertEquals(state("{name:'Ada', email:'a@x', address:{city:'London'}}"), claim.base().deepCopy().retain(ModelRemote.FIELDS));
-        assertEquals("bactrian:customers:1:1", claim.keyPrefix());
+        assertEquals(scene.hub.key("1:1"), claim.keyPrefix());
     }
 
     @Test
@@ -601,7 +601,7 @@ class ClaimSettleTest {
         scene.sql.run("insert into customers (id, name) values (?::bigint, 'Grace')", id);
         var claim = scene.hub.claim(id);
         assertEquals("create", claim.action());
-        assertFalse(claim.keyPrefix().equals("bactrian:customers:1:0"), claim.keyPrefix());
+        assertFalse(claim.keyPrefix().equals(scene.hub.key("1:0")), claim.keyPrefix());
         scene.settle(claim, "ext_2", "{name:'Grace'}", START + 2);
         assertEquals("tombstone", scene.updated("ext_1", START + 3, null, "{name:'Ada'}"));
         assertEquals("applied", scene.updated("ext_2", START + 3, "{name:'Grace'}", "{name:'Barbara'}"));

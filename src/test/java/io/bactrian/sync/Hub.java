@@ -22,6 +22,15 @@ final class Hub {
         this.sql = sql;
     }
 
+    /** What begins the idempotency keys of a customer's writes, the revision and a hash of the request follow. */
+    String key(String rest) throws SQLException {
+        return "bactrian:" + installation() + ":customers:" + rest;
+    }
+
+    String installation() throws SQLException {
+        return sql.text("select sync.hub()");
+    }
+
     Claim claim(String recordId) throws SQLException {
         var row = sql.row("select * from sync.claim('stripe', 'customers', ?, ?::text[], '1 hour')", recordId, FIELDS);
         return new Claim(recordId, (String) row.get("action"), (Long) row.get("token"), (String) row.get("external_id"),
@@ -47,6 +56,7 @@ final class Hub {
         json.put("key", event.key());
         json.put("external_id", event.thing().id());
         json.put("hub_id", event.thing().hubId());
+        json.put("hub", event.thing().hubId() == null ? null : installation());
         json.put("deleted", event.type().equals("deleted"));
         return sql.text("select sync.apply_inbound('stripe', 'customers', ?, ?, ?, null, ?::text[], ?)",
                 json.toString(), text(event.thing().state()), text(event.previous()), FIELDS, policy);

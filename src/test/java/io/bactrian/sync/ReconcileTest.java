@@ -25,6 +25,7 @@ class ReconcileTest {
 
     private static TestServices.Database database;
     private static Sql sql;
+    private static String installation;
     private Scene scene;
     private String match = "none";
 
@@ -32,7 +33,8 @@ class ReconcileTest {
     private record Listed(String id, String hubId, String state) {
 
         private String json() {
-            return "{\"id\":\"%s\",\"hub_id\":%s,\"state\":%s}".formatted(id, hubId == null ? "null" : '"' + hubId + '"', Scene.state(state));
+            return "{\"id\":\"%s\",\"hub_id\":%s,\"hub\":\"%s\",\"state\":%s}"
+                    .formatted(id, hubId == null ? "null" : '"' + hubId + '"', installation, Scene.state(state));
         }
     }
 
@@ -40,6 +42,7 @@ class ReconcileTest {
     static void open() throws Exception {
         database = TestServices.database();
         sql = Sql.open(database.dataSource());
+        installation = sql.text("select sync.hub()");
     }
 
     @AfterAll

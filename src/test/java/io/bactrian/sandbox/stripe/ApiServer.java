@@ -163,6 +163,14 @@ final class ApiServer {
             }
         }
 
+        /** What of it arrives. */
+        private byte[] body(Answer answer) {
+            if (answer.status() == 200 && faults.strikes(Fault.ANSWER_WITHOUT_BODY, method, path)) {
+                return new byte[0];
+            }
+            return answer.status() == 200 && faults.strikes(Fault.ANSWER_WITHOUT_ID, method, path) ? "{}".getBytes(StandardCharsets.UTF_8) : answer.body();
+        }
+
         private void answer(Answer answer, boolean replayed) {
             if (request.response().closed()) {
                 log(answer.status(), replayed, false);
@@ -184,7 +192,7 @@ final class ApiServer {
             if (replayed) {
                 headers.add("Idempotent-Replayed", "true").add("Original-Request", answer.requestId());
             }
-            request.response().end(Buffer.buffer(answer.body()));
+            request.response().end(Buffer.buffer(body(answer)));
         }
 
         private static String emptyToNull(String text) {

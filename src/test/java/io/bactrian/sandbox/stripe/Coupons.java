@@ -3,7 +3,7 @@ package io.bactrian.sandbox.stripe;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 
 /**
- * Coupons: a percentage or an amount off. Here nothing redeems them.
+ * Coupons: a percentage or an amount off. Invoices and their items redeem them, as {@link Extras} has it.
  *
  * @see <a href="https://docs.stripe.com/api/coupons">Coupons</a>
  */
@@ -17,6 +17,7 @@ final class Coupons implements Resource.Lifecycle {
         if (values.has("amount_off") != values.has("currency")) {
             throw ApiError.invalid(values.has("currency") ? null : "parameter_missing", "amount_off and currency go together.", "currency");
         }
+        Currencies.check(Json.text(coupon, "currency"), values.path("amount_off").asLong(), "amount_off");
         if (coupon.path("duration").asText().equals("repeating") != values.has("duration_in_months")) {
             throw ApiError.invalid(values.has("duration_in_months") ? null : "parameter_missing", "duration_in_months goes with duration=repeating, which needs it.", "duration_in_months");
         }

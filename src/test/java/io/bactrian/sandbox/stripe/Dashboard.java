@@ -62,7 +62,8 @@ public final class Dashboard {
      * Creates a draft, whole or not at all.
      *
      * @param fields {@code customer}, {@code currency}, {@code memo}, {@code metadata}; {@code days_until_due} or {@code due_date}, epoch seconds or
-     *        2026-12-31, for one that is sent instead of charged; {@code lines}, a list of what {@link #addLine} takes
+     *        2026-12-31, for one that is sent instead of charged; {@code tax_rate} and {@code discount} as a line has them, for all lines that have none
+     *        of their own, or for the whole; {@code shipping}, in the currency's minor unit; {@code lines}, a list of what {@link #addLine} takes
      * @return the invoice with all its lines
      */
     public JsonNode createInvoice(Map<String, ?> fields) {
@@ -70,6 +71,7 @@ public final class Dashboard {
             var set = invoiceForm(fields);
             set.values().removeIf(""::equals);
             var lines = set.remove("lines");
+            addExtras(calls, set, Json.text(Json.MAPPER.valueToTree(set), "currency"), "default_tax_rates");
             var invoice = calls.call("POST", "/v1/invoices", set);
             if (lines instanceof Map<?, ?> all) {
                 all.values().forEach(line -> addLine(calls, invoice, hash(line)));
@@ -78,16 +80,26 @@ public final class Dashboard {
         }));
     }
 
-    /** Changes a draft's {@code memo}, {@code days_until_due} or {@code due_date}, or any invoice's {@code metadata}. Returns it with all its lines. */
+    /**
+     * Changes a draft's {@code memo}, {@code days_until_due}, {@code due_date}, {@code tax_rate}, {@code discount} or {@code shipping}, or any invoice's
+     * {@code metadata}. Returns it with all its lines.
+     */
     public JsonNode updateInvoice(String id, Map<String, ?> fields) {
-        return whole(() -> write("POST", "/v1/invoices/" + id, invoiceForm(fields)));
+        return whole(() -> edit(calls -> {
+            var path = "/v1/invoices/" + id;
+            var set = invoiceForm(fields);
+            addExtras(calls, set, Json.text(calls.call("GET", path, Map.of()), "currency"), "default_tax_rates");
+            return calls.call("POST", path, set);
+        }));
     }
 
     /**
      * Adds a line to a draft.
      *
-     * @param line {@code description}, {@code quantity}, {@code metadata}; {@code unit_amount} in the currency's minor unit, or {@code product} at its
-     *        default price, or both
+     * @param line {@code description}, {@code metadata}; {@code quantity}, which may have decimals as a text; {@code unit_amount} in the currency's minor
+     *        unit, which may have decimals too, or {@code product} at its default price, or both; {@code tax_rate}, its id or {@code {percentage,
+     *        inclusive, display_name}}, which is made when no active one is like it; {@code discount}, the id of a coupon or {@code {percent_off}} or
+     *        {@code {amount_off}}, in the minor unit
      * @return the id of its invoice item
      */
     public String addLine(String invoice, Map<String, ?> line) {
@@ -101,6 +113,7 @@ public final class Dashboard {
             var old = calls.call("GET", path, Map.of());
             var set = form(line);
             price(calls, set, Json.text(old, "currency"), Json.text(old.at("/pricing/price_details"), "product"));
+            addExtras(calls, set, Json.text(old, "currency"), "tax_rates");
             return calls.call("POST", path, set);
         });
     }
@@ -230,6 +243,7 @@ public final class Dashboard {
         var set = new LinkedHashMap<>(line);
         set.values().removeIf(""::equals);
         price(calls, set, Json.text(invoice, "currency"), null);
+        addExtras(calls, set, Json.text(invoice, "currency"), "tax_rates");
         set.put("customer", Json.text(invoice, "customer"));
         set.put("invoice", Json.text(invoice, "id"));
         set.put("currency", Json.text(invoice, "currency"));
@@ -254,6 +268,46 @@ public final class Dashboard {
         } else if (amount != null) {
             line.put("unit_amount_decimal", amount);
         }
+    }
+
+    /** Says what {@code quantity}, {@code tax_rate}, {@code discount} and {@code shipping} mean in the API's words; an empty one unsets. */
+    private static void addExtras(Calls calls, Map<String, Object> set, String currency, String taxRates) {
+        if (set.get("quantity") instanceof String quantity && quantity.contains(".")) {
+            set.put("quantity_decimal", set.remove("quantity"));
+        }
+        if (set.containsKey("tax_rate")) {
+            var rate = set.remove("tax_rate");
+            set.put(taxRates, rate.equals("") ? "" : Map.of("0", rate instanceof Map<?, ?> data ? taxRate(calls, Type.asMap(data)) : rate));
+        }
+        if (set.containsKey("discount")) {
+            var discount = set.remove("discount");
+            set.put("discounts", discount.equals("") ? "" : Map.of("0", Map.of("coupon", discount instanceof Map<?, ?> data ? coupon(calls, Type.asMap(data), currency) : discount)));
+        }
+        if (set.containsKey("shipping")) {
+            var amount = set.remove("shipping");
+            set.put("shipping_cost", amount.equals("") ? "" : Map.of("shipping_rate_data",
+                    Map.of("display_name", "Shipping", "type", "fixed_amount", "fixed_amount", Map.of("amount", amount, "currency", String.valueOf(currency)))));
+        }
+    }
+
+    private static Object taxRate(Calls calls, Map<String, Object> data) {
+        var set = new LinkedHashMap<>(data);
+        set.putIfAbsent("display_name", "Tax");
+        set.putIfAbsent("inclusive", "false");
+        for (var rate : calls.call("GET", "/v1/tax_rates", Map.of("active", "true", "limit", "100", "inclusive", set.get("inclusive"))).get("data")) {
+            if (set.get("display_name").equals(Json.text(rate, "display_name")) && set.getOrDefault("percentage", "").equals(Json.text(rate, "percentage"))) {
+                return rate.get("id").asText();
+            }
+        }
+        return calls.call("POST", "/v1/tax_rates", set).get("id").asText();
+    }
+
+    private static Object coupon(Calls calls, Map<String, Object> data, String currency) {
+        var set = new LinkedHashMap<>(data);
+        if (set.containsKey("amount_off")) {
+            set.putIfAbsent("currency", String.valueOf(currency));
+        }
+        return calls.call("POST", "/v1/coupons", set).get("id").asText();
     }
 
     private static Map<String, Object> invoiceForm(Map<String, ?> fields) {

@@ -55,6 +55,28 @@ class DashboardTest {
     }
 
     @Test
+    void bills_decimals_tax_discounts_and_shipping() throws Exception {
+        var lines = List.of(Map.of("description", "Work", "quantity", "2.5", "unit_amount", "1000"),
+                Map.of("description", "Book", "unit_amount", 1100, "tax_rate", Map.of("percentage", 10, "inclusive", true), "discount", Map.of("amount_off", 110)));
+        var invoice = dashboard.createInvoice(Map.of("customer", customer, "currency", "eur", "tax_rate", Map.of("percentage", "25"), "discount", Map.of("percent_off", 10),
+                "shipping", 700, "lines", lines));
+        assertEquals(2500 + 990, invoice.get("subtotal").asInt());
+        assertEquals(2250 + 563 + 891 + 700, invoice.get("total").asInt());
+        assertEquals("2.5", invoice.at("/lines/data/0/quantity_decimal").asText());
+        assertEquals(List.of("563", "81"), invoice.get("total_taxes").findValuesAsText("amount"));
+        var id = invoice.get("id").asText();
+        var book = invoice.at("/lines/data/1/parent/invoice_item_details/invoice_item").asText();
+        dashboard.updateLine(book, Map.of("quantity", "0.5", "tax_rate", "", "discount", ""));
+        var fields = new HashMap<String, Object>();
+        List.of("tax_rate", "discount", "shipping").forEach(field -> fields.put(field, null));
+        assertEquals(2500 + 550, dashboard.updateInvoice(id, fields).get("total").asInt());
+        var again = dashboard.createInvoice(Map.of("customer", customer, "currency", "eur", "tax_rate", Map.of("percentage", "25"),
+                "lines", List.of(Map.of("unit_amount", "12.5", "quantity", 4))));
+        assertEquals(63, again.get("total").asInt());
+        assertEquals(2, Http.to(simulator).get("/v1/tax_rates").json().get("data").size());
+    }
+
+    @Test
     void creates_nothing_when_a_line_is_refused() throws Exception {
         var lines = List.of(Map.of("description", "Tea", "unit_amount", 1), Map.of("description", "Gold", "unit_amount", 100_000_000));
         var refused = assertThrows(IllegalArgumentException.class, () -> dashboard.createInvoice(Map.of("customer", customer, "currency", "usd", "lines", lines)));

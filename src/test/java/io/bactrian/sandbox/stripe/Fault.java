@@ -22,6 +22,10 @@ public enum Fault {
     RESET_AFTER_COMMIT,
     /** The call is carried out, then never answered: the caller runs into its time-out. */
     HANG_AFTER_COMMIT,
+    /** The call is carried out, and answered 200 without a body, as a proxy may do. */
+    ANSWER_WITHOUT_BODY,
+    /** The call is carried out, and answered 200 with an object that has no fields. */
+    ANSWER_WITHOUT_ID,
     /** The webhook is never sent; its event shows under {@code delivery_success=false}. */
     WEBHOOK_LOST,
     /** The webhook is sent twice, the second one up to 300 ms after the first. */

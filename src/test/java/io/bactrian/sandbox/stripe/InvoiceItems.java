@@ -3,14 +3,18 @@ package io.bactrian.sandbox.stripe;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.math.BigDecimal;
-import java.math.RoundingMode;
 import java.util.List;
 
 /**
  * Invoice items: an amount of their own, or a unit amount or price times a quantity. They wait for the customer's next invoice, or go straight
  * into a draft.
  *
+ * <p>A quantity has up to 12 decimals; {@code quantity} is its whole part. The amount is rounded half up, away from zero: Stripe documents that of
+ * its taxes and fees (<a href="https://support.stripe.com/questions/rounding-rules-for-stripe-fees">0.025 is 0.03</a>), and that it is so of
+ * amounts is assumed here.
+ *
  * @see <a href="https://docs.stripe.com/api/invoiceitems">Invoice items</a>
+ * @see <a href="https://docs.stripe.com/changelog/dahlia/2026-03-25/invoice-items-decimal-quantity">Decimal quantities</a>
  */
 final class InvoiceItems implements Resource.Lifecycle {
 
@@ -25,6 +29,10 @@ final class InvoiceItems implements Resource.Lifecycle {
         if (item.path("currency").isNull()) {
             throw ApiError.invalid("parameter_missing", "Missing required param: currency.", "currency");
         }
+        if (!values.has("discountable")) {
+            item.put("discountable", item.get("amount").asLong() >= 0);
+        }
+        addExtras(tx, item, values);
         var invoice = Json.text(item, "invoice");
         if (invoice != null) {
             var draft = draft(tx, invoice);
@@ -39,12 +47,18 @@ final class InvoiceItems implements Resource.Lifecycle {
     public void update(Transaction tx, ObjectNode item, ObjectNode values) {
         var invoice = Json.text(item, "invoice");
         var draft = invoice == null ? null : draft(tx, invoice);
-        if (values.has("quantity") || PRICED_BY.stream().anyMatch(values::has)) {
+        if (values.has("quantity") || values.has("quantity_decimal") || PRICED_BY.stream().anyMatch(values::has)) {
             price(tx, item, values);
         }
+        addExtras(tx, item, values);
         if (draft != null) {
             Invoices.put(tx, draft, item);
         }
+    }
+
+    private static void addExtras(Transaction tx, ObjectNode item, ObjectNode values) {
+        Extras.tax(tx, item, "tax_rates", values);
+        Extras.discount(tx, item, "invoice_item", values);
     }
 
     @Override
@@ -66,7 +80,7 @@ final class InvoiceItems implements Resource.Lifecycle {
     /** Works out the amount and what it is made of; what is not sent stays as it was. */
     private static void price(Transaction tx, ObjectNode item, ObjectNode values) {
         checkOneOf(values, PRICED_BY);
-        checkOneOf(values, List.of("amount", "quantity"));
+        checkOneOf(values, List.of("amount", "quantity", "quantity_decimal"));
         var pricing = item.get("pricing") instanceof ObjectNode before ? before : item.putObject("pricing").put("type", "price_details");
         if (values.has("pricing")) {
             use(item, pricing, price(tx, values.get("pricing").path("price").asText()), "pricing[price]");
@@ -80,17 +94,32 @@ final class InvoiceItems implements Resource.Lifecycle {
             pricing.put("unit_amount_decimal", values.get("unit_amount_decimal").asText()).remove("price_details");
         } else if (values.has("amount")) {
             pricing.put("unit_amount_decimal", values.get("amount").asText()).remove("price_details");
-            item.put("quantity", 1);
+            item.put("quantity_decimal", "1");
         } else if (!pricing.has("unit_amount_decimal")) {
             throw ApiError.invalid("parameter_missing", "Send amount, unit_amount_decimal, pricing[price] or price_data.", "amount");
         }
-        var quantity = item.path("quantity").asLong();
-        var amount = new BigDecimal(pricing.get("unit_amount_decimal").asText()).multiply(BigDecimal.valueOf(quantity)).setScale(0, RoundingMode.HALF_UP);
+        if (values.has("quantity") || values.has("quantity_decimal")) {
+            item.put("quantity_decimal", plain((values.has("quantity") ? values.get("quantity") : values.get("quantity_decimal")).asText()));
+        }
+        var quantity = new BigDecimal(item.get("quantity_decimal").asText());
+        var currency = Json.text(item, "currency");
+        if (values.has("amount") || values.has("unit_amount_decimal")) {
+            Currencies.check(currency, new BigDecimal(pricing.get("unit_amount_decimal").asText()), values.has("amount") ? "amount" : "unit_amount_decimal");
+        }
+        var price = tx.find(pricing.at("/price_details/price").asText());
+        var exact = price == null ? new BigDecimal(pricing.get("unit_amount_decimal").asText()).multiply(quantity) : Prices.amount(price, quantity);
+        var amount = BigDecimal.valueOf(Currencies.round(currency, exact));
         if (amount.abs().compareTo(BigDecimal.valueOf(Prices.MOST)) > 0) {
             throw ApiError.invalid("amount_too_large", "The total amount (quantity * unit amount) must be no more than " + Prices.MOST + ", but it is " + amount.toPlainString() + ".",
-                    values.has("quantity") ? "quantity" : "amount");
+                    values.has("quantity") ? "quantity" : values.has("quantity_decimal") ? "quantity_decimal" : "amount");
         }
-        item.put("amount", amount.longValueExact()).put("net_amount", amount.longValueExact()).put("quantity_decimal", String.valueOf(quantity));
+        item.put("amount", amount.longValueExact()).put("net_amount", amount.longValueExact()).put("quantity", quantity.longValue());
+    }
+
+    /** A decimal without an exponent and without trailing zeros: {@code 2.50} is {@code 2.5}. */
+    private static String plain(String decimal) {
+        var number = new BigDecimal(decimal);
+        return number.signum() == 0 ? "0" : number.stripTrailingZeros().toPlainString();
     }
 
     /** Prices an item by a price, which gives an item that has no currency its own. */
@@ -113,6 +142,9 @@ final class InvoiceItems implements Resource.Lifecycle {
         }
         if (!"one_time".equals(Json.text(price, "type"))) {
             throw ApiError.invalid(null, "The price specified is set to type=recurring but this field only accepts prices with type=one_time.", "pricing[price]");
+        }
+        if (price.path("custom_unit_amount").isObject()) {
+            throw ApiError.invalid(null, "The price specified has custom_unit_amount, which this field does not accept.", "pricing[price]");
         }
         return price;
     }

@@ -58,7 +58,14 @@ final class Invoices implements Resource.Lifecycle {
                 lines(invoice).add(line(tx, item));
             }
         }
-        total(invoice);
+        addExtras(tx, invoice, values);
+        Figures.workOut(tx, invoice);
+    }
+
+    private static void addExtras(Transaction tx, ObjectNode invoice, ObjectNode values) {
+        Extras.tax(tx, invoice, "default_tax_rates", values);
+        Extras.discount(tx, invoice, "invoice", values);
+        Extras.ship(tx, invoice, values);
     }
 
     @Override
@@ -71,6 +78,10 @@ final class Invoices implements Resource.Lifecycle {
             });
         }
         setDueDate(tx, invoice, values);
+        if (values.has("default_tax_rates") || values.has("discounts") || values.has("shipping_cost")) {
+            addExtras(tx, invoice, values);
+            Figures.workOut(tx, invoice);
+        }
     }
 
     @Override
@@ -97,7 +108,7 @@ final class Invoices implements Resource.Lifecycle {
         } else {
             lines.set(index, line);
         }
-        total(invoice);
+        Figures.workOut(tx, invoice, item);
         tx.update(Resources.INVOICES, invoice);
     }
 
@@ -107,7 +118,7 @@ final class Invoices implements Resource.Lifecycle {
         if (index >= 0) {
             lines(invoice).remove(index);
         }
-        total(invoice);
+        Figures.workOut(tx, invoice);
         tx.update(Resources.INVOICES, invoice);
     }
 
@@ -245,14 +256,14 @@ final class Invoices implements Resource.Lifecycle {
     /** The line of an item. One without a description shows the name of its product. */
     private static ObjectNode line(Transaction tx, ObjectNode item) {
         var line = Resources.template("line_item").deepCopy();
-        for (var field : List.of("amount", "currency", "description", "discountable", "invoice", "metadata", "period", "pricing", "quantity", "quantity_decimal")) {
+        for (var field : List.of("amount", "currency", "description", "discountable", "discounts", "invoice", "metadata", "period", "pricing", "quantity", "quantity_decimal")) {
             line.set(field, item.get(field));
         }
         var product = tx.find(item.at("/pricing/price_details/product").asText());
         if (item.path("description").isNull() && product != null) {
             line.set("description", product.get("name"));
         }
-        line.<ObjectNode>set("id", lineId(item)).set("subtotal", item.get("amount"));
+        line.set("id", lineId(item));
         ((ObjectNode) line.get("parent").get("invoice_item_details")).set("invoice_item", item.get("id"));
         return line;
     }
@@ -272,15 +283,5 @@ final class Invoices implements Resource.Lifecycle {
             }
         }
         return -1;
-    }
-
-    private static void total(ObjectNode invoice) {
-        var total = 0L;
-        for (var line : lines(invoice)) {
-            total += line.get("amount").asLong();
-        }
-        var due = Math.max(0, total);
-        invoice.put("subtotal", total).put("subtotal_excluding_tax", total).put("total", total).put("total_excluding_tax", total)
-                .put("amount_due", due).put("amount_remaining", due);
     }
 }

@@ -29,6 +29,11 @@ final class Params {
         return new Params(all);
     }
 
+    /** These parameters but some. */
+    Params without(String... names) {
+        return new Params(byName.values().stream().filter(param -> !List.of(names).contains(param.name())).toList());
+    }
+
     Set<String> names() {
         return byName.keySet();
     }

@@ -51,10 +51,24 @@ final class Resources {
             param("interval", choice("day", "week", "month", "year")).mandatory(),
             param("interval_count", integer(1, 1095)),
             param("meter", text(LONG_TEXT)),
+            param("trial_period_days", integer(0, 730)),
             param("usage_type", choice("licensed", "metered")))));
     private static final Param TAX_BEHAVIOR = param("tax_behavior", choice("exclusive", "inclusive", "unspecified"));
-    private static final Param UNIT_AMOUNT = param("unit_amount", integer(0, Prices.MOST));
-    private static final Param UNIT_AMOUNT_DECIMAL = param("unit_amount_decimal", Type.decimal(0, Prices.MOST));
+    private static final Param UNIT_AMOUNT = param("unit_amount", integer(0, Prices.MOST)).steering();
+    private static final Param UNIT_AMOUNT_DECIMAL = param("unit_amount_decimal", Type.decimal(0, Prices.MOST)).steering();
+    private static final Param CUSTOM_UNIT_AMOUNT = param("custom_unit_amount", new Type.Hash(new Params(
+            param("enabled", bool()).mandatory(),
+            param("maximum", integer(0, Prices.MOST)),
+            param("minimum", integer(0, Prices.MOST)),
+            param("preset", integer(0, Prices.MOST))))).steering();
+    private static final Param TIERS = param("tiers", new Type.Items(new Type.Hash(new Params(
+            param("flat_amount", integer(0, Prices.MOST)),
+            param("flat_amount_decimal", Type.decimal(0, Prices.MOST)),
+            UNIT_AMOUNT,
+            UNIT_AMOUNT_DECIMAL,
+            param("up_to", Type.upTo()).mandatory())))).steering();
+    private static final Param CURRENCY_OPTIONS = param("currency_options", new Type.ByCurrency(new Type.Hash(new Params(
+            CUSTOM_UNIT_AMOUNT, TAX_BEHAVIOR, TIERS, UNIT_AMOUNT, UNIT_AMOUNT_DECIMAL)))).steering();
 
     static final Resource CUSTOMERS = new Resource("customers", "customer", () -> Ids.shortId("cus_"), template("customer"),
             new Params(
@@ -96,6 +110,8 @@ final class Resources {
                     param("default_price", new Type.Reference("price")).clearable().updateOnly(),
                     param("default_price_data", new Type.Hash(new Params(
                             param("currency", currency()).mandatory(),
+                            CURRENCY_OPTIONS,
+                            CUSTOM_UNIT_AMOUNT,
                             METADATA,
                             RECURRING,
                             TAX_BEHAVIOR,
@@ -122,18 +138,27 @@ final class Resources {
     static final Resource PRICES = new Resource("prices", "price", () -> Ids.longId("price_"), template("price"),
             new Params(
                     param("active", bool()),
+                    param("billing_scheme", choice("per_unit", "tiered")).createOnly(),
                     param("currency", currency()).mandatory().createOnly(),
+                    CURRENCY_OPTIONS,
+                    CUSTOM_UNIT_AMOUNT.createOnly(),
                     param("lookup_key", text(200)).clearable(),
                     METADATA,
                     param("nickname", text(LONG_TEXT)).clearable(),
                     param("product", new Type.Reference("product")).mandatory().createOnly(),
                     RECURRING.createOnly(),
                     TAX_BEHAVIOR,
+                    TIERS.createOnly(),
+                    param("tiers_mode", choice("graduated", "volume")).createOnly(),
+                    param("transfer_lookup_key", bool()).steering(),
+                    param("transform_quantity", new Type.Hash(new Params(
+                            param("divide_by", integer(1, Integer.MAX_VALUE)).mandatory(),
+                            param("round", choice("down", "up")).mandatory()))).createOnly(),
                     UNIT_AMOUNT.createOnly(),
                     UNIT_AMOUNT_DECIMAL.createOnly()),
             List.of(Filter.equal("active", bool()), Filter.equal("currency", currency()), Filter.equal("product", text(LONG_TEXT)),
                     Filter.equal("lookup_keys", new Type.Items(text(200)), "lookup_key"), Filter.equal("type", choice("one_time", "recurring"))),
-            EnumSet.of(Verb.CREATE, Verb.UPDATE), ALL_EVENTS, false, new Prices(), null, Map.of());
+            EnumSet.of(Verb.CREATE, Verb.UPDATE), ALL_EVENTS, false, new Prices(), Prices::shown, Map.of());
 
     static final Resource COUPONS = new Resource("coupons", "coupon", () -> Ids.shortId("").substring(0, 8), template("coupon"),
             new Params(
@@ -148,6 +173,49 @@ final class Resources {
                     param("percent_off", Type.percent()).createOnly(),
                     param("redeem_by", Type.timestamp()).createOnly()),
             List.of(), EnumSet.allOf(Verb.class), ALL_EVENTS, false, new Coupons(), null, Map.of());
+
+    static final Resource TAX_RATES = new Resource("tax_rates", "tax_rate", () -> Ids.longId("txr_"), template("tax_rate"),
+            new Params(
+                    param("active", bool()),
+                    param("country", text(LONG_TEXT)),
+                    param("description", text(LONG_TEXT)),
+                    param("display_name", text(50)).mandatory(),
+                    param("inclusive", bool()).mandatory().createOnly(),
+                    param("jurisdiction", text(50)),
+                    METADATA,
+                    param("percentage", Type.percent(4)).mandatory().createOnly(),
+                    param("state", text(LONG_TEXT)),
+                    param("tax_type", choice("amusement_tax", "communications_tax", "gst", "hst", "igst", "jct", "lease_tax", "pst", "qst", "retail_delivery_fee", "rst", "sales_tax",
+                            "service_tax", "vat"))),
+            List.of(Filter.equal("active", bool()), Filter.equal("inclusive", bool())),
+            EnumSet.of(Verb.CREATE, Verb.UPDATE), Set.of("created", "updated"), false, new Lifecycle() {
+                @Override
+                public void create(Transaction tx, ObjectNode rate, ObjectNode values) {
+                    rate.set("effective_percentage", rate.get("percentage"));
+                }
+            }, null, Map.of());
+
+    static final Resource SHIPPING_RATES = new Resource("shipping_rates", "shipping_rate", () -> Ids.longId("shr_"), template("shipping_rate"),
+            new Params(
+                    param("active", bool()).updateOnly(),
+                    param("display_name", text(100)).mandatory().createOnly(),
+                    param("fixed_amount", new Type.Hash(new Params(param("amount", integer(0, Prices.MOST)).mandatory(), param("currency", currency()).mandatory()))).mandatory().createOnly(),
+                    METADATA,
+                    TAX_BEHAVIOR,
+                    param("type", choice("fixed_amount")).createOnly()),
+            List.of(Filter.equal("active", bool())), EnumSet.of(Verb.CREATE, Verb.UPDATE), Set.of(), false, new Lifecycle() {
+                @Override
+                public void create(Transaction tx, ObjectNode rate, ObjectNode values) {
+                    Currencies.check(rate.at("/fixed_amount/currency").asText(), rate.at("/fixed_amount/amount").asLong(), "fixed_amount[amount]");
+                }
+            }, null, Map.of());
+
+    /** Applied coupons. They have no calls of their own, and show as ids that can be expanded; how much they take off is kept, whatever becomes of the coupon. */
+    static final Resource DISCOUNTS = new Resource("discounts", "discount", () -> Ids.longId("di_"), template("discount"), new Params(), List.of(),
+            EnumSet.noneOf(Verb.class), Set.of(), false, new Lifecycle() { }, discount -> discount.without("worth"), Map.of());
+
+    private static final Param DISCOUNTED = param("discounts", new Type.Items(new Type.Hash(new Params(param("coupon", text(LONG_TEXT)), param("discount", text(LONG_TEXT)))))).unsettable().steering();
+    private static final Type TAX_RATE_IDS = new Type.Items(text(LONG_TEXT));
 
     static final Resource EVENTS = new Resource("events", "event", () -> Ids.longId("evt_"), null, new Params(),
             List.of(Filter.equal("type", text(LONG_TEXT)), Filter.equal("types", new Type.Items(text(LONG_TEXT)), "type"),
@@ -183,6 +251,7 @@ final class Resources {
                     param("customer", new Type.Reference("customer")).mandatory().createOnly(),
                     param("description", text(500)).clearable(),
                     param("discountable", bool()),
+                    DISCOUNTED,
                     param("invoice", new Type.Reference("invoice")).createOnly(),
                     METADATA,
                     param("period", new Type.Hash(new Params(param("end", Type.timestamp()).mandatory(), param("start", Type.timestamp()).mandatory()))),
@@ -194,6 +263,8 @@ final class Resources {
                             UNIT_AMOUNT_DECIMAL))).steering(),
                     param("pricing", new Type.Hash(new Params(param("price", text(LONG_TEXT)).mandatory()))).steering(),
                     param("quantity", integer(0, Integer.MAX_VALUE)),
+                    param("quantity_decimal", Type.decimal(0, Integer.MAX_VALUE)).steering(),
+                    param("tax_rates", TAX_RATE_IDS).unsettable().steering(),
                     param("unit_amount_decimal", Type.decimal(-Prices.MOST, Prices.MOST)).steering()),
             List.of(Filter.equal("customer", text(LONG_TEXT)), Filter.equal("invoice", text(LONG_TEXT)),
                     new Filter(param("pending", bool()), "invoice", (account, invoice, wanted) -> (invoice == null) == wanted.asBoolean())),
@@ -207,21 +278,27 @@ final class Resources {
                     param("custom_fields", new Type.Items(new Type.Hash(new Params(param("name", text(40)).mandatory(), param("value", text(140)).mandatory())))).clearable(),
                     param("customer", new Type.Reference("customer")).mandatory().createOnly(),
                     param("days_until_due", integer(0, 36_500)).steering(),
+                    param("default_tax_rates", TAX_RATE_IDS).unsettable().steering(),
                     param("description", text(LONG_TEXT)).clearable(),
+                    DISCOUNTED,
                     param("due_date", Type.timestamp()),
                     param("effective_at", Type.timestamp()).clearable(),
                     param("footer", text(LONG_TEXT)).clearable(),
                     METADATA,
                     param("number", text(26)).clearable(),
                     param("pending_invoice_items_behavior", choice("exclude", "include")).createOnly().steering(),
+                    param("shipping_cost", new Type.Hash(new Params(
+                            param("shipping_rate", text(LONG_TEXT)),
+                            param("shipping_rate_data", new Type.Hash(SHIPPING_RATES.params().without("active", "expand")))))).unsettable().steering(),
                     param("statement_descriptor", text(22)).clearable()),
             List.of(Filter.equal("customer", text(LONG_TEXT)), Filter.equal("status", choice("draft", "open", "paid", "uncollectible", "void")),
                     Filter.equal("collection_method", choice("charge_automatically", "send_invoice"))),
             EnumSet.allOf(Verb.class), ALL_EVENTS, false, new Invoices(), Invoices::shown, Invoices.ACTIONS);
 
-    static final List<Resource> ALL = List.of(CUSTOMERS, PRODUCTS, PRICES, COUPONS, INVOICE_ITEMS, INVOICES, EVENTS, WEBHOOK_ENDPOINTS);
+    static final List<Resource> ALL = List.of(CUSTOMERS, PRODUCTS, PRICES, COUPONS, TAX_RATES, SHIPPING_RATES, DISCOUNTS, INVOICE_ITEMS, INVOICES, EVENTS,
+            WEBHOOK_ENDPOINTS);
 
-    private static final Map<String, Resource> BY_PATH = ALL.stream().collect(Collectors.toMap(Resource::path, Function.identity()));
+    private static final Map<String, Resource> BY_PATH = ALL.stream().filter(resource -> resource != DISCOUNTS).collect(Collectors.toMap(Resource::path, Function.identity()));
     private static final Map<String, Resource> BY_OBJECT = ALL.stream().collect(Collectors.toMap(Resource::object, Function.identity()));
 
     private Resources() {

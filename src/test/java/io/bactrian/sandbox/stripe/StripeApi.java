@@ -1,6 +1,7 @@
 package io.bactrian.sandbox.stripe;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.bactrian.sandbox.stripe.Resource.Verb;
 import java.io.ByteArrayOutputStream;
@@ -173,8 +174,17 @@ final class StripeApi {
         } else if (node instanceof ObjectNode object && !path.isEmpty()) {
             var dot = path.indexOf('.');
             var field = dot < 0 ? path : path.substring(0, dot);
+            if (!object.has(field) && Prices.EXPANDABLE.contains(field) && "price".equals(Json.text(object, "object"))) {
+                object.set(field, tx.find(Json.text(object, "id")).get(field));
+            }
             if (!object.has(field)) {
                 throw ApiError.invalid(null, "This property cannot be expanded (" + whole + ").", "expand");
+            }
+            if (object.get(field) instanceof ArrayNode ids) {
+                for (var i = 0; i < ids.size(); i++) {
+                    var target = ids.get(i).isTextual() ? tx.find(ids.get(i).asText()) : null;
+                    ids.set(i, target == null ? ids.get(i) : Resources.ofObject(Json.text(target, "object")).shown(target));
+                }
             }
             var target = tx.find(object.get(field).asText());
             if (target != null) {

@@ -131,6 +131,23 @@ interface Type {
         };
     }
 
+    /** A percentage from 0 to 100 with at most so many decimals; a number in the answer. */
+    static Type percent(int decimals) {
+        return (name, raw) -> {
+            var number = new BigDecimal(decimal().read(name, raw).asText());
+            if (number.signum() < 0 || number.compareTo(BigDecimal.valueOf(100)) > 0 || number.stripTrailingZeros().scale() > decimals) {
+                throw ApiError.invalid(null, "This value must be from 0 to 100 with " + decimals + " decimals at most (it is " + shorten(number.toPlainString()) + ")", name);
+            }
+            return JsonNodeFactory.instance.numberNode(number);
+        };
+    }
+
+    /** Where a tier ends: an integer above 0, or {@code inf}. */
+    static Type upTo() {
+        var integer = integer(1, Integer.MAX_VALUE);
+        return (name, raw) -> "inf".equals(raw) ? TextNode.valueOf("inf") : integer.read(name, raw);
+    }
+
     static Type bool() {
         return (name, raw) -> switch (scalar("boolean", name, raw)) {
             case "true" -> BooleanNode.TRUE;
@@ -187,6 +204,19 @@ interface Type {
         @Override
         public JsonNode merge(String name, JsonNode old, JsonNode value) {
             return value.isNull() ? JsonNodeFactory.instance.arrayNode() : value;
+        }
+    }
+
+    /** A hash of hashes, by currency. */
+    record ByCurrency(Type value) implements Type {
+        @Override
+        public JsonNode read(String name, Object raw) {
+            if (!(raw instanceof Map<?, ?>)) {
+                throw ApiError.invalid("parameter_invalid_object", "Invalid object", name);
+            }
+            var values = JsonNodeFactory.instance.objectNode();
+            asMap(raw).forEach((key, inner) -> values.set(currency().read(name + "[" + key + "]", key).asText(), value.read(name + "[" + key + "]", inner)));
+            return values;
         }
     }
 
