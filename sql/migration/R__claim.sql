@@ -211,7 +211,7 @@ begin
     action := case when v_base = '{}' then 'none' else 'update' end;
   end if;
 
-  if action = 'none' and l.old_pointer and l.external_id is not null and l.deleted_at is null and v_record is not null and not sync.is_paused_in(p_system) then
+  if action = 'none' and l.old_pointer and l.external_id is not null and l.deleted_at is null and v_record is not null and not sync.is_paused_in(p_system, p_entity) then
     action := 'point';
   end if;
 
@@ -745,7 +745,7 @@ begin
   end if;
   perform sync.end_probe(p_system, p_token, not p_unanswered);
   perform sync.end_scope_probe(p_system, p_token, p_class = 'permanent');
-  v_direction := case l.in_flight_op when 'fetch' then 'in' else 'out' end;
+  v_direction := case when l.in_flight_op = 'fetch' and not l.in_flight ? 'point' then 'in' else 'out' end;
   if p_class = 'denied' and l.in_flight_op <> 'create' and not sync.makes_part(l) and sync.is_refused_alone(p_system, p_entity, v_direction, p_record_id) then
     p_class := 'permanent';
     p_reason := 'others of its kind are not refused, but this one is: ' || p_reason;

@@ -37,7 +37,7 @@ begin
         from sync.event w
         left join sync.scope c on c.system = w.system and c.entity = w.entity and c.direction = 'in' and c.stopped_at is not null
        where w.system = p_system and w.outcome = 'hint' and w.held is not null and (w.try_at is null or w.try_at <= clock_timestamp())
-         and (c.probe_at is null or c.probe_at <= clock_timestamp())
+         and (c.probe_at is null or c.probe_at <= clock_timestamp()) and not sync.is_blocked(w.system, w.entity)
        order by w.created limit p_limit
     ), taken as (
       update sync.event h set tries = h.tries + 1, try_at = clock_timestamp() + interval '30 seconds'

@@ -68,13 +68,16 @@ begin
     if v_denied is not null and not sync.stop_scope(p_system, p_entity, 'in', v_denied ->> 'permission', v_denied ->> 'reason', coalesce(
          (select t.record_id from sync.link t where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id'), e ->> 'external_id'),
          (e ->> 'read')::boolean is true) then
-      raise exception 'others of its kind may be read, but this one may not: %', v_denied ->> 'reason' using errcode = 'insufficient_privilege';
+      v_outcome := 'failed';
+      perform sync.record_failure(p_system, p_entity, coalesce(
+        (select t.record_id from sync.link t where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id'), e ->> 'external_id'),
+        'in', 'permanent', 'denied', 'others of its kind may be read, but this one may not: ' || (v_denied ->> 'reason'), e ->> 'id', null);
     elsif v_denied is null and (e ->> 'read')::boolean then
       perform sync.open_scope(p_system, p_entity, 'in');
     end if;
-    if (e ->> 'hint')::boolean and e ->> 'external_id' is not null then
+    if v_outcome is null and (e ->> 'hint')::boolean and e ->> 'external_id' is not null then
       select h.p_outcome, h.p_unread into v_outcome, v_unread from sync.take_hint(p_system, p_entity, e) h;
-    else
+    elsif v_outcome is null then
       v_outcome := case when e ->> 'external_id' is null then 'ignored'
                         else sync.apply_event(p_system, p_entity, e, p_remote::jsonb, p_previous::jsonb, p_fields, p_policy) end;
     end if;

@@ -84,7 +84,7 @@ begin
              select l.record_id from sync.link l
               where l.system = c.system and l.parked_at is not null and l.entity = c.entity and (l.look_at is null) = (c.direction = 'out')
               order by l.parked_at limit 1 for update skip locked) k
-     where c.stopped_at is not null and c.probe_at <= clock_timestamp()
+     where c.stopped_at is not null and c.probe_at <= clock_timestamp() and not sync.is_blocked(c.system, c.entity)
        and not exists (select from sync.system s where s.name = c.system and (s.out_paused_at is not null or s.open_since is not null))
   ), chosen as (
     update sync.link l set parked_at = null from due d where l.system = d.system and l.entity = d.entity and l.record_id = d.record_id
