@@ -330,7 +330,7 @@ end $$;
 create or replace function sync.put_back(l sync.link, p_record jsonb, p_fields text[], p_policy text) returns jsonb language plpgsql as $$
 declare
   v_moved text[] := array(select f from unnest(sync.moved(l.hub_base, p_record, p_fields)) f
-                           where coalesce(l.remote_base -> f, 'null') <> 'null' and sync.belongs_there(p_policy, f, l.remote_base));
+                           where l.hub_base ? f and coalesce(l.remote_base -> f, 'null') <> 'null' and sync.belongs_there(p_policy, f, l.remote_base));
 begin
   if v_moved = '{}' then
     return p_record;
@@ -342,8 +342,7 @@ begin
   end if;
   insert into sync.conflict (system, entity, record_id, field, base, local, remote, winner, reason)
   select l.system, l.entity, l.record_id, f, l.hub_base -> f, p_record -> f, l.remote_base -> f, 'remote', 'it belongs to ' || l.system || ': put back'
-    from unnest(v_moved) f;
-  perform sync.note(l.entity, l.record_id, l.system, 'note', array_to_string(v_moved, ', ') || ' belongs to ' || l.system || ', and was put back');
+    from unnest(v_moved) f where coalesce(p_record -> f, 'null') <> 'null'; -- else nobody had told it yet
   return (sync.write(l.system, l.entity, sync.pick(l.hub_base, v_moved), l.record_id)).p_record;
 end $$;
 

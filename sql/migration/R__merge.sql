@@ -158,7 +158,7 @@ begin
            values (l.system, l.entity, l.record_id, v_field, v_remote_base, v_hub, v_remote, 'hub', 'it belongs to the hub: put back in ' || l.system);
       v_agreed := v_agreed || jsonb_build_object(v_field, v_remote); -- what the hub now differs from
       outcome := 'conflict';
-    elsif v_remote_base = 'null' and sync.belongs_there(p_policy, v_field, p_remote) then
+    elsif v_remote_base = 'null' and sync.policy(p_policy, v_field) in ('in', 'once') then
       v_take := v_take || jsonb_build_object(v_field, v_remote); -- until now the hub had to reckon
       v_taken := v_taken || v_field;
     elsif sync.moved(l.hub_base, v_record, v_together) = '{}' then
@@ -213,7 +213,7 @@ create or replace function sync.advance(
 declare
   v_sent   text[] := array(select f from unnest(p_fields) f where l.in_flight ? f);
   v_unsent text[] := array(select f from unnest(p_fields) f
-                            where l.in_flight_op = 'create' and not l.in_flight ? f and not sync.belongs_there(p_policy, f, p_remote));
+                            where l.in_flight_op = 'create' and not l.in_flight ? f);
 begin
   l := sync.expect_echo(l, v_sent, false);
   l.external_id   := coalesce(p_external_id, l.external_id);
