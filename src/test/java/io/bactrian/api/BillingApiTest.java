@@ -13,6 +13,7 @@ import io.swagger.v3.parser.OpenAPIV3Parser;
 import io.swagger.v3.parser.core.models.ParseOptions;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.math.BigDecimal;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.Map;
@@ -64,7 +65,8 @@ class BillingApiTest {
         var path = path("products", created);
         assertEquals(path, created.header("Location"));
         assertEquals(
-                json("{'name': 'Lamp', 'description': 'It\\u0027s bright', 'unit_amount': 1999, 'currency': 'EUR', 'active': true}"),
+                json("{'name': 'Lamp', 'description': 'It\\u0027s bright', 'unit_amount': 1999, 'currency': 'EUR', 'pricing': null,"
+                        + " 'price_interval': null, 'active': true}"),
                 fields(created.json()));
         assertEquals(created.json(), api.get(path).json());
         assertEquals(204, delete(path).status());
@@ -106,8 +108,8 @@ class BillingApiTest {
         assertEquals(path("invoices", created), created.header("Location"));
         assertEquals(
                 json("""
-                        {'customer_id': %d, 'number': null, 'currency': 'USD', 'status': 'draft', 'total': 6400, 'amount_paid': 0,
-                         'memo': 'Thanks', 'due_date': '2028-02-29', 'hosted_url': null, 'items': [
+                        {'customer_id': %d, 'number': null, 'currency': 'USD', 'status': 'draft', 'subtotal': 6400, 'discount': null, 'tax': null,
+                         'shipping': null, 'total': 6400, 'amount_due': null, 'amount_paid': 0, 'memo': 'Thanks', 'due_date': '2028-02-29', 'hosted_url': null, 'items': [
                           {'product_id': %d, 'description': 'Lamp', 'quantity': 3, 'unit_amount': 1999, 'amount': 5997},
                           {'product_id': null, 'description': 'Delivery', 'quantity': 1, 'unit_amount': 500, 'amount': 500},
                           {'product_id': null, 'description': 'Rebate', 'quantity': 1, 'unit_amount': -97, 'amount': -97}]}"""
@@ -130,6 +132,35 @@ class BillingApiTest {
 
         assertEquals(status, created.get("status").textValue());
         assertEquals(total, created.get("total").longValue());
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1.5, 10000, 15000", "0.5, 5, 3", "2.5, -3, -8", "0.000000000001, 999999999999, 1", "1.50, 100, 150"})
+    void quantities_have_decimals_and_amounts_are_rounded_half_away_from_zero(String quantity, long unitAmount, long amount) throws Exception {
+        var created = post("/invoices", "{'currency':'EUR','items':[{'quantity':" + quantity + ",'unit_amount':" + unitAmount + "}]}");
+
+        var item = created.json().at("/items/0");
+        assertEquals(0, new BigDecimal(quantity).compareTo(item.get("quantity").decimalValue()));
+        assertEquals(amount, item.get("amount").longValue());
+        assertEquals(amount, total(created));
+    }
+
+    @Test
+    void an_invoice_without_items_stays_a_draft() throws Exception {
+        var needsItems = "An invoice without items cannot leave draft: add items first, or create it with some.";
+        assertProblem(409, needsItems, send("POST", "/invoices", "{'currency':'EUR','status':'open'}"));
+        assertProblem(409, needsItems, send("POST", "/invoices", "{'currency':'EUR','status':'open','items':[]}"));
+        assertEquals(List.of(), data(api.get("/api/invoices")));
+
+        var path = path("invoices", post("/invoices", "{'currency':'EUR'}"));
+        for (var status : List.of("open", "paid", "void", "uncollectible")) {
+            assertProblem(409, needsItems, patch(path, "{'status':'" + status + "'}"));
+        }
+        assertEquals(200, patch(path, "{'memo':'soon'}").status());
+        assertEquals("draft", api.get(path).json().get("status").textValue());
+
+        send("POST", path, "/items", "{'unit_amount':0}");
+        assertEquals(200, patch(path, "{'status':'open'}").status());
     }
 
     @Test
@@ -169,7 +200,7 @@ class BillingApiTest {
 
         assertEquals(200, patched.status(), patched.http().body());
         var changed = withoutNulls(fields(patched.json()));
-        changed.remove(List.of("items", "total", "amount_paid"));
+        changed.remove(List.of("items", "subtotal", "total", "amount_paid"));
         assertEquals(json(expected), changed);
         assertEquals(created.json().get("items"), patched.json().get("items"));
         assertEquals(5, patched.json().get("total").longValue());
@@ -260,9 +291,9 @@ class BillingApiTest {
     @Test
     void pages_through_the_invoices_that_match() throws Exception {
         var customer = id(post("/customers", "{}"));
-        var mine = "{'currency':'EUR','status':'open','customer_id':" + customer + "}";
+        var mine = "{'currency':'EUR','status':'open','items':[{'unit_amount':1}],'customer_id':" + customer + "}";
         var wanted = List.of(id(post("/invoices", mine)), id(post("/invoices", mine)), id(post("/invoices", mine)));
-        post("/invoices", "{'currency':'EUR','status':'open'}");
+        post("/invoices", "{'currency':'EUR','status':'open','items':[{'unit_amount':1}]}");
         post("/invoices", "{'currency':'EUR','customer_id':" + customer + "}");
 
         var first = api.get("/api/invoices?status=open&limit=2&customer_id=" + customer);
@@ -360,8 +391,8 @@ class BillingApiTest {
         "{'currency':'EUR','items':[{}]}                | /items/0/unit_amount   | is missing",
         "{'currency':'EUR','items':[{'unit_amount':1},{'unit_amount':1,'quantity':-1}]} | /items/1/quantity    | must not be less than 0",
         "{'currency':'EUR','items':[{'unit_amount':1,'quantity':2147483648}]}           | /items/0/quantity    | must not be more than 2147483647",
-        "{'currency':'EUR','items':[{'unit_amount':1,'quantity':1.5}]}                  | /items/0/quantity    | must be of the type integer",
-        "{'currency':'EUR','items':[{'unit_amount':1,'quantity':null}]}                 | /items/0/quantity    | must be of the type integer",
+        "{'currency':'EUR','items':[{'unit_amount':1,'quantity':'1.5'}]}                | /items/0/quantity    | must be of the type number",
+        "{'currency':'EUR','items':[{'unit_amount':1,'quantity':null}]}                 | /items/0/quantity    | must be of the type number",
         "{'currency':'EUR','items':[{'unit_amount':-1000000000000}]}                    | /items/0/unit_amount | must not be less than -999999999999",
         "{'currency':'EUR','items':[{'unit_amount':1,'amount':1}]}                      | /items/0/amount      | is not a field here",
         "{'currency':'EUR','items':[{'unit_amount':1,'invoice_id':1}]}                  | /items/0/invoice_id  | is not a field here",

@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.bactrian.sandbox.stripe.ApiCall;
 import java.sql.SQLException;
+import java.time.Instant;
+import java.time.LocalDate;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
@@ -14,6 +16,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Whose a field is, what counts as agreed, and what becomes of a value that Stripe holds only in part. */
@@ -23,7 +26,7 @@ class FieldDirectionRouteTest {
 
     @BeforeAll
     static void start() throws Exception {
-        scene = new StripeScene();
+        scene = new StripeScene(settings -> settings.with("stripe.timezone", "America/Los_Angeles"));
     }
 
     @AfterAll
@@ -138,6 +141,21 @@ class FieldDirectionRouteTest {
         scene.awaitEqual();
         assertEquals("after", there(id).get("description").asText());
         assertEquals(List.of("amount_paid: 0 > 7 | 0, remote"), conflicts("invoices", id));
+    }
+
+    // Days.
+
+    /** The end of a day in Los Angeles is the next day in UTC; clocks go back there on 1 November 2026. */
+    @ParameterizedTest
+    @CsvSource({"2026-12-31, 2027-01-01T07:59:59Z", "2026-07-01, 2026-07-02T06:59:59Z", "2026-11-01, 2026-11-02T07:59:59Z"})
+    void a_due_date_is_a_day_of_the_accounts_time_zone_in_both_directions(String day, String end) throws Exception {
+        var id = invoice("due_date", "'" + day + "'");
+        scene.linked("invoices", id);
+        scene.awaitNothing();
+        assertEquals(Instant.parse(end).getEpochSecond(), there(id).get("due_date").asLong());
+        scene.dashboard().updateInvoice(scene.linked("invoices", id), Map.of("due_date", Instant.parse(end).getEpochSecond() - 86_400));
+        scene.awaitText(LocalDate.parse(day).minusDays(1).toString(), "select due_date from invoices where id = " + id);
+        scene.awaitNothing();
     }
 
     // What is too long for Stripe.

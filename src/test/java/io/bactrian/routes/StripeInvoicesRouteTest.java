@@ -638,6 +638,47 @@ class StripeInvoicesRouteTest {
         assertEquals("paid", invoice(id).get("status").asText());
     }
 
+    @ParameterizedTest
+    @CsvSource({"open", "paid", "uncollectible"})
+    void an_invoice_without_items_is_never_final_and_goes_out_when_they_come(String status) throws Exception {
+        var customer = scene.text("insert into customers (name) values ('Ada') returning id");
+        scene.linked("customers", customer);
+        scene.awaitNothing();
+        scene.stripe().clearApiCalls();
+        var id = scene.text("insert into invoices (customer_id, currency, status) values (" + customer + ", 'EUR', '" + status + "') returning id");
+        assertEquals("it has no items: add some", scene.refusal("invoices", id));
+        assertEquals("draft", invoice(id).get("status").asText());
+        assertEquals(List.of(), scene.stripe().apiCalls().stream().filter(call -> call.path().endsWith("/finalize")).toList());
+        scene.run("insert into invoice_items (invoice_id, description, quantity, unit_amount) values (" + id + ", 'Saddle', 2, 19900)");
+        scene.awaitEqual();
+        assertEquals(status + " 39800", invoice(id).get("status").asText() + " " + invoice(id).get("total").asText());
+        assertEquals(status + " 39800", scene.text("select status || ' ' || total from invoices where id = " + id));
+    }
+
+    /** Saved one after the other, as an ORM does, the items a moment later. */
+    @Test
+    void an_open_invoice_whose_items_are_committed_a_moment_later_bills_them() throws Exception {
+        var customer = scene.text("insert into customers (name) values ('Ada') returning id");
+        scene.linked("customers", customer);
+        var id = scene.text("insert into invoices (customer_id, currency, status) values (" + customer + ", 'EUR', 'open') returning id");
+        scene.run("insert into invoice_items (invoice_id, description, quantity, unit_amount) values (" + id + ", 'Saddle', 1.5, 100), (" + id + ", 'Credit', 1, -50)");
+        scene.awaitEqual();
+        assertEquals("open 100 100", scene.text("select status || ' ' || total || ' ' || amount_due from invoices where id = " + id));
+    }
+
+    /** Lines that only a subscription makes, in tiers and in packages, and figures that no sum of items gives. */
+    @Test
+    void a_subscriptions_invoice_is_worth_what_stripe_says() throws Exception {
+        var customer = scene.text("insert into customers (name) values ('Ada') returning id");
+        var there = scene.linked("customers", customer);
+        var price = scene.dashboard().createPrice(Map.of("currency", "eur", "billing_scheme", "tiered", "tiers_mode", "graduated", "recurring", Map.of("interval", "month"),
+                "product", scene.dashboard().createProduct(Map.of("name", "Calls")).get("id").asText(),
+                "tiers", Map.of("0", Map.of("up_to", "10", "unit_amount", "500"), "1", Map.of("up_to", "inf", "unit_amount", "300"))));
+        scene.dashboard().createSubscription(Map.of("customer", there, "price", price.get("id").asText(), "quantity", 12));
+        scene.awaitText("5600 5600", "select string_agg(t.amount::text, ',') || ' ' || max(i.total) from invoices i join invoice_items t on t.invoice_id = i.id where i.customer_id = " + customer);
+        scene.awaitEqual();
+    }
+
     @Test
     void an_invoice_of_nothing_that_is_to_be_paid_is_paid() throws Exception {
         var id = synced("'a gift', 1, 0");

@@ -5,6 +5,7 @@ import static org.hamcrest.Matchers.hasSize;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import com.zaxxer.hikari.HikariDataSource;
 import io.bactrian.BillingDifferences;
 import io.bactrian.TestApplication;
@@ -63,7 +64,7 @@ final class StripeScene implements AutoCloseable {
     }
 
     static ConditionFactory eventually() {
-        return await().atMost(Duration.ofSeconds(Integer.getInteger("patience", 60))).pollInterval(Duration.ofMillis(20));
+        return await().atMost(Duration.ofMinutes(1)).pollInterval(Duration.ofMillis(20));
     }
 
     /** Waits until nothing is under way, whether it succeeded or not. */
@@ -118,7 +119,7 @@ final class StripeScene implements AutoCloseable {
 
     /** What the application says of its health. */
     String health() throws Exception {
-        return application.manage("/observe/health?exposureLevel=full").replace("\\/", "/");
+        return new ObjectMapper().readTree(application.manage("/observe/health?exposureLevel=full")).toString();
     }
 
     /** Runs statements as a superuser, whom no policy and no right keeps from anything. */
