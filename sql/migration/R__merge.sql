@@ -174,7 +174,7 @@ begin
       v_agreed := v_agreed || jsonb_build_object(v_field, v_hub);
     else
       v_winner := case when v_field like '%/%' and v_hub = 'null' then 'hub' -- of a part, too, a delete wins
-                       when v_field like '%/%' and v_remote = 'null' then 'remote'
+                       when v_field like '%/%' and v_remote = 'null' or sync.belongs_there(p_policy, v_field, p_remote) then 'remote'
                        else sync.winner(sync.policy(p_policy, v_field), l.entity, v_record, p_edited_at) end;
       insert into sync.conflict (system, entity, record_id, field, base, local, remote, winner, reason)
       select l.system, l.entity, l.record_id, v_field, v_remote_base, v_hub, v_remote, v_winner,

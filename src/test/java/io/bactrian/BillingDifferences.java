@@ -156,7 +156,7 @@ public final class BillingDifferences {
         var record = JSON.createObjectNode();
         List.of("name", "description", "active").forEach(field -> record.set(field, product.get(field)));
         record.set("unit_amount", price.isNull() ? price : price.get("unit_amount"));
-        return record.put("currency", price.isNull() ? null : price.get("currency").asText().toUpperCase());
+        return record.put("currency", price.isNull() || price.get("unit_amount").isNull() ? null : price.get("currency").asText().toUpperCase());
     }
 
     private static ObjectNode invoice(JsonNode invoice) {

@@ -9,6 +9,7 @@ import io.bactrian.sandbox.stripe.ApiCall;
 import java.sql.SQLException;
 import java.time.Instant;
 import java.time.LocalDate;
+import java.time.ZoneId;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
@@ -89,7 +90,6 @@ class FieldDirectionRouteTest {
         scene.awaitEqual();
         scene.run("select sync.pause('stripe', 'out')", "update invoices set number = 'too late' where id = " + id);
         scene.dashboard().finalizeInvoice(scene.linked("invoices", id));
-        scene.awaitText("open", "select status from invoices where id = " + id);
         scene.run("select sync.resume('stripe', 'out')");
         scene.awaitEqual();
         assertEquals(there(id).get("number").asText(), scene.text("select number from invoices where id = " + id));
@@ -153,7 +153,7 @@ class FieldDirectionRouteTest {
         scene.linked("invoices", id);
         scene.awaitNothing();
         assertEquals(Instant.parse(end).getEpochSecond(), there(id).get("due_date").asLong());
-        scene.dashboard().updateInvoice(scene.linked("invoices", id), Map.of("due_date", Instant.parse(end).getEpochSecond() - 86_400));
+        scene.dashboard().updateInvoice(scene.linked("invoices", id), Map.of("due_date", LocalDate.parse(day).atStartOfDay(ZoneId.of("America/Los_Angeles")).toEpochSecond() - 1));
         scene.awaitText(LocalDate.parse(day).minusDays(1).toString(), "select due_date from invoices where id = " + id);
         scene.awaitNothing();
     }

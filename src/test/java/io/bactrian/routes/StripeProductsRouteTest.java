@@ -252,6 +252,7 @@ class StripeProductsRouteTest {
         call("POST", "/v1/prices/" + product.get("default_price").asText(), "lookup_key=key_" + id);
         scene.awaitNothing();
         scene.stripe().faults().only("POST", "/v1/products/").next(Fault.SERVER_ERROR, 2);
+        scene.stripe().clearApiCalls();
         scene.run("update products set unit_amount = 1200 where id = " + id);
         scene.awaitEqual();
         assertEquals("key_" + id, product(id).at("/default_price/lookup_key").asText());

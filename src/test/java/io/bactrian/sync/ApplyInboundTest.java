@@ -126,7 +126,7 @@ class ApplyInboundTest {
         scene.hub.policy = "oldest";
         scene.edit(id, START + 1, "{name:'Grace'}");
         assertEquals("failed", scene.updated("ext_1", START + 2, "{name:'Ada'}", "{name:'Edsger'}"));
-        assertEquals("unknown conflict policy oldest: use newest, hub, remote or once", scene.sql.text("select reason from sync.failure"));
+        assertEquals("unknown conflict policy oldest: use newest, hub, remote, once, in or out", scene.sql.text("select reason from sync.failure"));
     }
 
     @Test
