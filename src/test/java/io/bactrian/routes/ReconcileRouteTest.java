@@ -66,8 +66,8 @@ class ReconcileRouteTest {
         try (var kafka = SandboxKafka.startTemporary(); var stripe = StripeSimulator.start(StripeSimulator.Options.inMemory())) {
             var customer = text("insert into customers (name) values ('Ada') returning id");
             var invoice = text("insert into invoices (customer_id, currency) values (" + customer + ", 'EUR') returning id");
-            var ada = stripe.dashboard().createCustomer(Map.of("name", "Ada", "metadata", Map.of("hub_id", customer))).get("id").asText();
-            var theirs = stripe.dashboard().createInvoice(Map.of("customer", ada, "currency", "eur", "lines", List.of(), "metadata", Map.of("hub_id", invoice))).get("id").asText();
+            var ada = stripe.dashboard().createCustomer(Map.of("name", "Ada", "metadata", Map.of("hub_id", customer, "hub", text("select sync.hub()")))).get("id").asText();
+            var theirs = stripe.dashboard().createInvoice(Map.of("customer", ada, "currency", "eur", "lines", List.of(), "metadata", Map.of("hub_id", invoice, "hub", text("select sync.hub()")))).get("id").asText();
             stripe.access().limit("invoices", Level.NONE);
             try (var application = start(kafka, stripe, "link")) {
                 eventually().until(() -> text("select string_agg(entity, ' ' order by entity) from sync.run where state = 'done'"), "customers products"::equals);
