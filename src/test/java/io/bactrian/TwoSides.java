@@ -65,6 +65,7 @@ final class TwoSides implements AutoCloseable {
     private final UnderWay underWay = new UnderWay(hub, kafka.bootstrap(), stripe::webhooksIdle);
     private final Map<String, String> settings = new HashMap<>();
     private ChildProcess application;
+    private boolean stalePointers;
 
     /** Starts the two sides, and Kafka. */
     TwoSides() throws IOException {
@@ -216,6 +217,11 @@ final class TwoSides implements AutoCloseable {
         hub.setUser("postgres");
     }
 
+    /** From now on an object may point to a row that is gone: it was imported anew. */
+    void allowStalePointers() {
+        stalePointers = true;
+    }
+
     /** What the application says of its health, as JSON. */
     String health() throws IOException, InterruptedException {
         return ChildProcess.get(managementPort, "/observe/health?exposureLevel=full").body();
@@ -317,7 +323,7 @@ final class TwoSides implements AutoCloseable {
         }
         compare(differences, "rows without a link", rows.keySet(), "links without a row", links.keySet());
         compare(differences, "customers without a link", customers.keySet(), "links without a customer", links.values());
-        customers.values().stream().filter(customer -> customer.at("/metadata").has("hub_id"))
+        customers.values().stream().filter(customer -> !stalePointers && customer.at("/metadata").has("hub_id"))
                 .collect(Collectors.groupingBy(customer -> customer.at("/metadata/hub_id").asText()))
                 .forEach((hubId, twins) -> {
                     if (twins.size() > 1 || !twins.get(0).get("id").asText().equals(links.get(hubId))) {
