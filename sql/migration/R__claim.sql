@@ -657,13 +657,15 @@ end $$;
 create or replace function sync.as_made(l sync.link, p_fields text[]) returns jsonb language plpgsql as $$
 declare
   v       record;
-  v_value jsonb;
-  v_made  jsonb := l.in_flight;
+  v_value  jsonb;
+  v_made   jsonb := l.in_flight;
+  v_policy text := (select i.policy from sync.integration i where i.system = l.system and i.entity = l.entity);
 begin
   for v in
     select a.attname, pg_get_expr(d.adbin, d.adrelid) as expression
       from sync.entity e join pg_attribute a on a.attrelid = e.relation join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
      where e.name = l.entity and a.attgenerated = '' and a.attname::text = any (p_fields) and not l.in_flight ? a.attname::text
+       and not sync.belongs_there(v_policy, a.attname::text, '{"status": "made"}') -- that only the remote tells
   loop
     execute format('select to_jsonb(%s)', v.expression) into v_value;
     v_made := v_made || jsonb_build_object(v.attname, v_value);

@@ -174,7 +174,8 @@ public final class BillingDifferences {
         record.put("due_date", invoice.get("due_date").isNull() ? null
                 : Instant.ofEpochSecond(invoice.get("due_date").asLong()).atOffset(ZoneOffset.UTC).toLocalDate().toString());
         for (var line : invoice.at("/lines/data")) {
-            var item = record.putObject(line.at("/parent/invoice_item_details/invoice_item").asText());
+            // A subscription's has no invoice item.
+            var item = record.putObject(line.at("/parent/invoice_item_details/invoice_item").asText(line.get("id").asText()));
             List.of("amount", "description").forEach(field -> item.set(field, line.get(field)));
             item.set("quantity", new DecimalNode(new BigDecimal(new BigDecimal(line.path("quantity_decimal").asText(line.path("quantity").asText())).stripTrailingZeros().toPlainString())));
             item.set("unit_amount", line.at("/pricing/unit_amount_decimal"));
