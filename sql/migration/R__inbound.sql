@@ -1,4 +1,4 @@
--- What comes in: one event, applied once. One round trip, generic over system and entity.
+-- What comes in: events, each applied once. One round trip for those that come at once, generic over system and entity.
 -- Repeatable: every statement replaces what is there.
 
 -- Applies one inbound event, once. All three are JSON in text form, because what is not JSON to Postgres is a failure
@@ -31,6 +31,42 @@
 create or replace function sync.apply_inbound(
   p_system text, p_entity text, p_event text, p_remote text, p_previous text, p_error text, p_fields text[], p_policy text)
 returns text language plpgsql set lock_timeout = '5s' set timezone = 'UTC' set enable_seqscan = off as $$
+begin
+  return sync.apply_one(p_system, p_entity, p_event, p_remote, p_previous, p_error, p_fields, p_policy);
+end $$;
+
+-- Applies inbound events, each of them an element of all arrays, in that order, and each by itself: what Postgres does not take is told by its SQLSTATE
+-- and message, in the place of an outcome. p_patience: how long each may wait for a lock. Several hold many locks together: with a patience far shorter
+-- than Postgres takes to find a deadlock, they are no part of one; which of them did not get its lock is told, and may be repeated alone. p_fields:
+-- comma-separated.
+create or replace function sync.apply_events(
+  p_systems text[], p_entities text[], p_events text[], p_remotes text[], p_previous text[], p_errors text[], p_fields text[], p_policies text[],
+  p_patience text)
+returns table (outcome text, code text, message text) language plpgsql
+set timezone = 'UTC' set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+begin
+  perform set_config('lock_timeout', p_patience, true);
+  for i in 1..cardinality(p_events) loop
+    outcome := null;
+    code := null;
+    message := null;
+    begin
+      outcome := sync.apply_one(p_systems[i], p_entities[i], p_events[i], p_remotes[i], p_previous[i], p_errors[i],
+                                string_to_array(p_fields[i], ','), p_policies[i]);
+    exception when others then
+      code := sqlstate;
+      message := sqlerrm;
+      if code = '55P03' and cardinality(p_events) > 1 then
+        perform set_config('lock_timeout', '1ms', true); -- the others have waited enough
+      end if;
+    end;
+    return next;
+  end loop;
+end $$;
+
+create or replace function sync.apply_one(
+  p_system text, p_entity text, p_event text, p_remote text, p_previous text, p_error text, p_fields text[], p_policy text)
+returns text language plpgsql as $$
 declare
   e           jsonb := p_event::jsonb;
   v_outcome   text;
@@ -135,7 +171,7 @@ begin
 end $$;
 
 -- Applies a stored event as if it came now.
-create or replace function sync.apply_again(p_system text, p_event_id text) returns text language plpgsql as $$
+create or replace function sync.apply_again(p_system text, p_event_id text) returns text language plpgsql set timezone = 'UTC' as $$
 declare
   v sync.event;
 begin
@@ -146,13 +182,14 @@ begin
   delete from sync.failure f
    where v.waits_for is not null and f.system = p_system and f.entity = v.entity and f.direction = 'in' and f.code = 'reference'
      and f.record_id in (v.external_id, (select l.record_id from sync.link l where l.system = p_system and l.entity = v.entity and l.external_id = v.external_id));
-  return sync.apply_inbound(v.system, v.entity, v.held ->> 'event', v.held ->> 'remote', v.held ->> 'previous', v.held ->> 'error',
+  return sync.apply_one(v.system, v.entity, v.held ->> 'event', v.held ->> 'remote', v.held ->> 'previous', v.held ->> 'error',
                             array(select jsonb_array_elements_text(v.held -> 'fields')), v.held ->> 'policy');
 end $$;
 
 -- Applies events that came while their system was paused, and those that waited for an object which the hub now has, be it their own, oldest
--- first. Returns how many; call it until there are none. One about a row that somebody has locked is left for the next call.
-create or replace function sync.release_events(p_limit integer) returns bigint language plpgsql as $$
+-- first. Returns how many; call it until there are none. One about a row that somebody has locked is left for the next call: as it holds many rows, it
+-- waits for none, or somebody who edits several would be in a deadlock with it.
+create or replace function sync.release_events(p_limit integer) returns bigint language plpgsql set enable_seqscan = off set lock_timeout = '1ms' as $$
 declare
   v       record;
   v_count bigint := 0;

@@ -2,18 +2,22 @@ package io.bactrian;
 
 import com.fasterxml.jackson.core.JacksonException;
 import io.bactrian.stripe.StripeApiException;
+import io.bactrian.sync.Unreadable;
 import java.util.Optional;
+import java.util.function.Function;
 import org.apache.camel.Exchange;
 import org.springframework.dao.DataAccessException;
 import org.springframework.dao.DataIntegrityViolationException;
 
 /** Tells what a failed call to another system means for the record that was being written. */
-public final class CallFailure {
+public final class CallFailure implements Function<Throwable, Unreadable> {
 
     private static final int CONFLICT = 409;
+    private static final int UNAUTHORIZED = 401;
     private static final int NOT_FOUND = 404;
     private static final int TOO_MANY_REQUESTS = 429;
     private static final int TRIES = 3;
+    private static final String RESOURCE_MISSING = "resource_missing";
 
     private Circuits circuits;
 
@@ -77,7 +81,7 @@ public final class CallFailure {
         } else {
             circuits.answered(system);
         }
-        if (failure.getHttpStatus() == NOT_FOUND && "resource_missing".equals(failure.getCode()) && isGone(exchange)) {
+        if (failure.getHttpStatus() == NOT_FOUND && RESOURCE_MISSING.equals(failure.getCode()) && isGone(exchange)) {
             return;
         }
         fail(exchange, kind(exchange, failure.getKind()), failure.getCode() == null ? "http_" + failure.getHttpStatus() : failure.getCode(),
@@ -103,6 +107,19 @@ public final class CallFailure {
         if (stripe != null) {
             exchange.setVariable("reason", stripe.getMessage());
         }
+    }
+
+    /** Tells what it means for an event that its mapping failed so. */
+    @Override
+    public Unreadable apply(Throwable failure) {
+        var stripe = causeOf(failure, StripeApiException.class);
+        var postgres = causeOf(failure, DataAccessException.class);
+        if (stripe != null && stripe.getKind().equals(StripeApiException.DENIED)) {
+            return new Unreadable(Unreadable.Kind.DENIED, stripe.getPermission(), stripe.getMessage());
+        }
+        var later = stripe != null && (stripe.getKind().equals(StripeApiException.TRANSIENT) || stripe.getHttpStatus() == UNAUTHORIZED
+                || RESOURCE_MISSING.equals(stripe.getCode())) || postgres != null && !(postgres instanceof DataIntegrityViolationException);
+        return new Unreadable(later ? Unreadable.Kind.LATER : Unreadable.Kind.UNFIT, null, null);
     }
 
     /** Hands the exception that a {@code doCatch} caught on to whoever is around it. */

@@ -1,5 +1,6 @@
 package io.bactrian;
 
+import io.bactrian.sync.Integration;
 import java.io.IOException;
 import java.net.ConnectException;
 import java.net.SocketTimeoutException;
@@ -110,9 +111,9 @@ final class PostgresStartUp {
                 statement.setString(1, one.system());
                 statement.setString(2, one.entity());
                 statement.setArray(3, connection.createArrayOf("text", one.fields().toArray()));
-                statement.setString(4, one.policy() == null ? "newest" : one.policy());
-                statement.setString(5, one.deletesOut() == null ? "follow" : one.deletesOut());
-                statement.setString(6, one.deletesIn() == null ? "follow" : one.deletesIn());
+                statement.setString(4, one.policy());
+                statement.setString(5, one.deletesOut());
+                statement.setString(6, one.deletesIn());
                 statement.setLong(7, one.maxDeletes());
                 statement.setBigDecimal(8, one.maxDeletePercent());
                 statement.setString(9, one.definedIn());

@@ -1,9 +1,11 @@
 package io.bactrian;
 
+import io.bactrian.sync.Integration;
 import io.bactrian.watch.Meters;
 import io.bactrian.watch.Watch;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
+import java.util.List;
 import java.util.UUID;
 import java.util.function.BooleanSupplier;
 import org.apache.camel.CamelContext;
@@ -82,7 +84,7 @@ final class StartUp extends MainListenerSupport implements StartupListener, Orde
     private boolean waitForServers(CamelContext camel) throws InterruptedException {
         var postgres = new PostgresStartUp(settings);
         if (!patience.waitFor(postgres.name(), postgres::connect) || !patience.waitFor(postgres.name(), postgres::migrate)
-                || !patience.waitFor(postgres.name(), () -> postgres.register(Integration.of(camel)))
+                || !patience.waitFor(postgres.name(), () -> postgres.register(integrations(camel)))
                 || !patience.waitFor(postgres.name(), postgres::checkInstallation)) {
             return false;
         }
@@ -90,6 +92,14 @@ final class StartUp extends MainListenerSupport implements StartupListener, Orde
         var topics = camel.getRegistry().lookupByNameAndType("topics", Topics.class);
         var kafka = new KafkaStartUp(settings, topics);
         return patience.waitFor(kafka.name(), () -> kafka.connect(postgres.entities()));
+    }
+
+    private static List<Integration> integrations(CamelContext camel) {
+        try {
+            return Integration.of(camel);
+        } catch (IllegalArgumentException e) {
+            throw new StartUpException(e.getMessage(), e);
+        }
     }
 
     @Override

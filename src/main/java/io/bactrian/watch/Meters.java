@@ -1,7 +1,5 @@
 package io.bactrian.watch;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import io.bactrian.CallFailure;
 import io.micrometer.core.instrument.Meter;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -28,7 +26,6 @@ public final class Meters extends EventNotifierSupport {
             .mapToDouble(text -> Duration.parse(text).toNanos()).toArray();
     /** Schemes of what is no other system. */
     private static final Set<String> OURS = Set.of("sql", "kafka", "pgevent");
-    private static final ObjectMapper JSON = new ObjectMapper();
 
     private MeterRegistry registry;
 
@@ -71,12 +68,6 @@ public final class Meters extends EventNotifierSupport {
         if (changedAt != null) {
             record("bactrian.change.latency", tags(exchange), changedAt);
         }
-    }
-
-    /** An event was taken: the variables system, entity, outcome, and event, whose at is the time by the system's clock, in seconds. */
-    public void applied(Exchange exchange) throws JsonProcessingException {
-        long at = JSON.readTree(exchange.getVariable("event", String.class)).path("at").asLong();
-        record("bactrian.event.latency", tags(exchange).and("outcome", exchange.getVariable("outcome", String.class)), at * 1000);
     }
 
     private void record(String name, Tags tags, long sinceMillis) {

@@ -23,7 +23,10 @@ import java.time.Instant;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -317,6 +320,43 @@ class StripeWebhookRouteTest {
     }
 
     @Test
+    void of_events_that_come_at_once_each_has_its_own_answer() throws Exception {
+        var held = recorded("customer.created").about("cus_held");
+        post(held);
+        var threads = Executors.newFixedThreadPool(40);
+        try (var somebody = sql()) {
+            somebody.connection().setAutoCommit(false);
+            somebody.run("select from customers where id = " + id(held) + " for update");
+            var locked = threads.submit(() -> post(recorded("customer.updated").about("cus_held")));
+            var hostile = IntStream.range(0, 5).mapToObj(n -> threads.submit(() -> {
+                var body = recorded("customer.created").about("cus_bad" + n).text().replaceFirst("evt_", "evt_\\\\u0000" + n);
+                return post(body, signature(body, SECRET));
+            })).toList();
+            var good = IntStream.range(0, 100).mapToObj(n -> threads.submit(() -> post(recorded("customer.created").about("cus_good" + n)))).toList();
+            var unfit = IntStream.range(0, 5).mapToObj(n -> threads.submit(() -> {
+                var body = recorded("customer.created").about("cus_unfit" + n).text().replace("Ada Lovelace", "\\u0000");
+                return post(body, signature(body, SECRET));
+            })).toList();
+            for (var answer : good) {
+                assertAnswer(200, "created", answer.get());
+            }
+            for (var answer : hostile) {
+                assertAnswer(400, "refused", answer.get());
+            }
+            for (var answer : unfit) {
+                assertAnswer(200, "failed", answer.get());
+            }
+            assertFalse(locked.isDone(), () -> body(locked));
+            somebody.connection().rollback();
+            assertAnswer(200, "applied", locked.get());
+        } finally {
+            threads.shutdown();
+        }
+        assertEquals("100", text("select count(*) from sync.link where external_id like 'cus\\_good%'"));
+        assertEquals("0", text("select count(*) from sync.event where external_id like 'cus\\_bad%'"));
+    }
+
+    @Test
     void headers_and_parameters_for_camel_have_no_effect() throws Exception {
         var event = recorded("customer.created").about("cus_headers");
         var request = HttpRequest.newBuilder(application.url("/webhooks/stripe?CamelHttpResponseCode=500&CamelSqlQuery=select+1&entity=nothing&kafka.KEY=1"));
@@ -357,6 +397,14 @@ class StripeWebhookRouteTest {
         assertAnswer(200, "duplicate", post(event));
         assertEquals("1", text("select count(*) from sync.link where external_id = 'cus_patient'"));
         assertEquals("created", text("select outcome from sync.event where event_id = '" + event.id() + "'"));
+    }
+
+    private static String body(Future<HttpResponse<String>> answer) {
+        try {
+            return answer.get().body();
+        } catch (Exception e) {
+            return e.toString();
+        }
     }
 
     private static double counted(String outcome) throws Exception {

@@ -12,7 +12,6 @@ import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.apache.camel.impl.DefaultCamelContext;
-import org.apache.camel.support.DefaultExchange;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -35,6 +34,8 @@ class StripeEventsTest {
         "emulator, '', false, true, -, 2026-07-29.dahlia, ours",
         "sk_test_1, '', false, false, acct_1, 2026-07-29.dahlia, ignored_account",
         "sk_test_1, '', true, false, acct_1, 2026-07-29.dahlia, ignored_account",
+        "sk_test_1, '', false, false, acct_known, 2026-07-29.dahlia, ours",
+        "sk_test_1, acct_1, false, false, acct_known, 2026-07-29.dahlia, ignored_account",
         "sk_test_1, acct_1, false, false, acct_1, 2026-07-29.dahlia, ours",
         "sk_test_1, acct_1, false, false, acct_1, 2024-06-20, hint",
         "sk_test_1, acct_1, false, false, acct_2, 2026-07-29.dahlia, ignored_account",
@@ -52,13 +53,10 @@ class StripeEventsTest {
             component.setApiKey(key.replace('+', '_')); // so that nothing here looks like a live key
             component.setStripeAccount(configured);
             camel.addComponent("stripe", component);
+            camel.setVariable("global:stripe_account", "acct_known");
             var events = new StripeEvents();
             events.setCamelContext(camel);
-            var exchange = new DefaultExchange(camel);
-            exchange.getMessage().setBody(event);
-            exchange.setVariable("listed", listed);
-            events.judge(exchange);
-            assertEquals(standing, exchange.getVariable("standing"));
+            assertEquals(standing, events.judge(event, listed));
         }
     }
 

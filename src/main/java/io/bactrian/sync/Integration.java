@@ -1,4 +1,4 @@
-package io.bactrian;
+package io.bactrian.sync;
 
 import java.math.BigDecimal;
 import java.util.LinkedHashMap;
@@ -12,6 +12,7 @@ import org.apache.camel.model.RouteDefinition;
 /**
  * What the route files say of one table and one system, by the parameters of the templates that they use.
  *
+ * @param object what the system calls such an object in its events; null when nothing comes from there
  * @param fields the columns that are synced
  * @param policy who decides each field, as sync.policy reads it
  * @param deletesOut what becomes of the object when the row is deleted
@@ -19,16 +20,21 @@ import org.apache.camel.model.RouteDefinition;
  * @param maxDeletes more deletes than so many, and than so many percent of the linked records, within an hour wait for a person
  * @param definedIn the route file, such as {@code routes/stripe-customers.camel.yaml}
  */
-record Integration(String system, String entity, List<String> fields, String policy, String deletesOut, String deletesIn, long maxDeletes,
+public record Integration(String system, String entity, String object, List<String> fields, String policy, String deletesOut, String deletesIn, long maxDeletes,
         BigDecimal maxDeletePercent, String definedIn) {
 
     private static final String WORD = "(newest|hub|remote|once|in|out|in except \\w+)";
     private static final String POLICY = "(newest|hub|remote)(\\s*,\\s*[\\w/*]+(\\s*\\+\\s*[\\w/*]+)*\\s*:\\s*" + WORD + ")*";
+    private static final String FOLLOW = "follow";
     private static final String DELETES_OUT = "deletes-out";
     private static final String DELETES_IN = "deletes-in";
 
-    /** All of them; the routes have been read. */
-    static List<Integration> of(CamelContext camel) {
+    /**
+     * All of them; the routes have been read.
+     *
+     * @throws IllegalArgumentException when a word means nothing, naming the file and the parameter
+     */
+    public static List<Integration> of(CamelContext camel) {
         var found = new LinkedHashMap<String, Integration>();
         for (var route : ((ModelCamelContext) camel).getRouteDefinitions()) {
             var parameters = route.getTemplateParameters();
@@ -37,11 +43,11 @@ record Integration(String system, String entity, List<String> fields, String pol
                 found.merge(one.system + "/" + one.entity, one, Integration::and);
             }
         }
-        return found.values().stream().map(Integration::checked).toList();
+        return found.values().stream().map(Integration::complete).toList();
     }
 
     private static Integration of(CamelContext camel, RouteDefinition route, Map<String, Object> parameters) {
-        return new Integration(text(camel, parameters, "system"), text(camel, parameters, "entity"),
+        return new Integration(text(camel, parameters, "system"), text(camel, parameters, "entity"), text(camel, parameters, "object"),
                 Stream.of(text(camel, parameters, "fields").strip().split("\\s*,\\s*")).filter(field -> !field.isEmpty()).toList(), text(camel, parameters, "policy"),
                 text(camel, parameters, DELETES_OUT), text(camel, parameters, DELETES_IN),
                 Long.parseLong(camel.resolvePropertyPlaceholders("{{sync.max-deletes}}")),
@@ -63,25 +69,22 @@ record Integration(String system, String entity, List<String> fields, String pol
 
     /** Each of the templates tells a part. */
     private Integration and(Integration other) {
-        return new Integration(system, entity, fields, policy == null ? other.policy : policy, deletesOut == null ? other.deletesOut : deletesOut,
-                deletesIn == null ? other.deletesIn : deletesIn, maxDeletes, maxDeletePercent, definedIn);
+        return new Integration(system, entity, object == null ? other.object : object, fields, policy == null ? other.policy : policy,
+                deletesOut == null ? other.deletesOut : deletesOut, deletesIn == null ? other.deletesIn : deletesIn, maxDeletes, maxDeletePercent, definedIn);
     }
 
-    /**
-     * Makes sure that its words mean something.
-     *
-     * @throws StartUpException naming the file and the parameter
-     */
-    private Integration checked() {
+    /** With what was left out; makes sure that its words mean something. */
+    private Integration complete() {
         check("policy", policy, POLICY, "newest, hub or remote, and then, for single fields, 'field: word' with one of newest, hub, remote, once, in, out and 'in except <status>'");
         check(DELETES_OUT, deletesOut, "follow|keep|ask", "follow, keep or ask");
         check(DELETES_IN, deletesIn, "follow|keep|ask|mark [a-z_][a-z0-9_]*", "follow, keep, ask, or mark and a column");
-        return this;
+        return new Integration(system, entity, object, fields, policy == null ? "newest" : policy, deletesOut == null ? FOLLOW : deletesOut,
+                deletesIn == null ? FOLLOW : deletesIn, maxDeletes, maxDeletePercent, definedIn);
     }
 
     private void check(String name, String value, String pattern, String rule) {
         if (value != null && !value.matches(pattern)) {
-            throw new StartUpException("%s: %s of %s and %s is '%s': it must be %s".formatted(definedIn, name, system, entity, value, rule));
+            throw new IllegalArgumentException("%s: %s of %s and %s is '%s': it must be %s".formatted(definedIn, name, system, entity, value, rule));
         }
     }
 }

@@ -1,0 +1,160 @@
+package io.bactrian.sync;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.Timer;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import javax.sql.DataSource;
+import org.apache.camel.CamelContext;
+import org.apache.camel.CamelContextAware;
+import org.apache.camel.Exchange;
+import org.apache.camel.ProducerTemplate;
+
+/**
+ * Takes what other systems say of their objects: maps it to a row's columns by the route {@code direct:<system>-<entity>-to-hub}, and applies it. One for all
+ * systems: what it knows of each is said by the parameters of the template inbound.
+ */
+public final class Inbound implements CamelContextAware {
+
+    private static final ObjectMapper JSON = new ObjectMapper();
+    private static final String IGNORED = "ignored";
+
+    private final Map<String, Timer> timers = new ConcurrentHashMap<>();
+    private Function<Throwable, Unreadable> failures = failure -> new Unreadable(Unreadable.Kind.UNFIT, null, null);
+    private DataSource dataSource;
+    private CamelContext camel;
+    private volatile Machinery machinery;
+
+    /** What can only be had once the routes are known. */
+    private record Machinery(Map<String, Integration> integrations, Inbox inbox, ProducerTemplate routes) {
+    }
+
+    /** The hub. */
+    public void setDataSource(DataSource dataSource) {
+        this.dataSource = dataSource;
+    }
+
+    /** Tells what a mapping's failure means. */
+    public void setFailures(Function<Throwable, Unreadable> failures) {
+        this.failures = failures;
+    }
+
+    /**
+     * Applies what an event says, once.
+     *
+     * @param object what the system calls such an object, as the template's parameter {@code object} does. One that nobody syncs is ignored
+     * @param event as {@code sync.apply_inbound} in {@code sql/migration/R__inbound.sql} describes it
+     * @param state the object as the system spells it; null when it is gone, or when the event only says that something happened
+     * @param previous the same before the event; null when that is not told
+     * @return what it came to, after the commit: see {@code sync.apply_inbound}. It fails with a DataIntegrityViolationException when Postgres can never
+     *         store the event, with an IllegalStateException when what the mapping needs cannot be read at present, and with another DataAccessException
+     *         when the event can be repeated
+     */
+    public CompletableFuture<String> apply(String system, String object, ObjectNode event, JsonNode state, JsonNode previous) {
+        var integration = machinery().integrations.get(system + "/" + object);
+        if (integration == null) {
+            return CompletableFuture.completedFuture(IGNORED);
+        }
+        InboundEvent mapped;
+        try {
+            mapped = map(integration, event, state, previous);
+        } catch (IllegalStateException e) {
+            return CompletableFuture.failedFuture(e);
+        }
+        return machinery().inbox.add(mapped).whenComplete((outcome, failure) -> {
+            if (failure == null) {
+                measure(integration, outcome, event.path("at").asLong());
+            }
+        });
+    }
+
+    /**
+     * The same for a route. In: body {@code {object, previous}}, as the system spells them, either null; the variable event. Out: the variable outcome.
+     */
+    public void apply(String system, String object, Exchange exchange) throws Exception {
+        var states = exchange.getMessage().getBody(JsonNode.class);
+        var event = (ObjectNode) JSON.readTree(exchange.getVariable("event", String.class));
+        try {
+            exchange.setVariable("outcome", apply(system, object, event, orNull(states.path("object")), orNull(states.path("previous"))).join());
+        } catch (CompletionException e) {
+            throw e.getCause() instanceof Exception cause ? cause : e;
+        }
+    }
+
+    private InboundEvent map(Integration integration, ObjectNode event, JsonNode state, JsonNode previous) {
+        try {
+            return new InboundEvent(integration, event.toString(), toHub(integration, state), toHub(integration, previous), null);
+        } catch (Exception e) {
+            var unreadable = failures.apply(e);
+            return switch (unreadable.kind()) {
+                case LATER -> throw new IllegalStateException("what the mapping needs of " + integration.system() + " cannot be read at present", e);
+                case UNFIT -> new InboundEvent(integration, event.toString(), null, null,
+                        "the route %s-%s-to-hub cannot map this object to a row".formatted(integration.system(), integration.entity()));
+                case DENIED -> {
+                    var hint = event.deepCopy().put("hint", true).put("object", integration.object());
+                    hint.putObject("denied").put("permission", unreadable.permission()).put("reason", unreadable.reason());
+                    yield new InboundEvent(integration, hint.toString(), null, null, null);
+                }
+            };
+        }
+    }
+
+    private String toHub(Integration integration, JsonNode state) throws Exception {
+        if (state == null) {
+            return null;
+        }
+        var exchange = machinery().routes.request("direct:" + integration.system() + "-" + integration.entity() + "-to-hub", one -> {
+            one.getMessage().setBody(state);
+            one.setVariable("system", integration.system());
+            one.setVariable("entity", integration.entity());
+            one.setVariable("resource", integration.object());
+            one.setVariable("background", "false");
+        });
+        if (exchange.getException() != null) {
+            throw exchange.getException();
+        }
+        return exchange.getMessage().getBody(String.class);
+    }
+
+    private void measure(Integration integration, String outcome, long at) {
+        timers.computeIfAbsent(integration.system() + "/" + integration.entity() + "/" + outcome, key -> camel.getRegistry().findSingleByType(MeterRegistry.class)
+                .timer("bactrian.event.latency", "system", integration.system(), "entity", integration.entity(), "outcome", outcome))
+                .record(Math.max(0, System.currentTimeMillis() - at * 1000), TimeUnit.MILLISECONDS);
+    }
+
+    private Machinery machinery() {
+        var known = machinery;
+        return known == null ? make() : known;
+    }
+
+    private synchronized Machinery make() {
+        if (machinery == null) {
+            machinery = new Machinery(
+                    Integration.of(camel).stream().filter(one -> one.object() != null).collect(Collectors.toMap(one -> one.system() + "/" + one.object(), one -> one)),
+                    new Inbox(dataSource, camel.getExecutorServiceManager().newCachedThreadPool(this, "inbox")), camel.createProducerTemplate());
+        }
+        return machinery;
+    }
+
+    private static JsonNode orNull(JsonNode node) {
+        return node.isNull() || node.isMissingNode() ? null : node;
+    }
+
+    @Override
+    public CamelContext getCamelContext() {
+        return camel;
+    }
+
+    @Override
+    public void setCamelContext(CamelContext camelContext) {
+        camel = camelContext;
+    }
+}
