@@ -41,7 +41,8 @@ begin
     raise exception 'sync.track: the name of % cannot be a Kafka topic''s', p_table using hint = 'Use letters, digits, _ and - only.';
   end if;
   if exists (select from sync.entity where name = v_name and relation <> v_relation) then
-    raise exception 'sync.track: another table named % is tracked already', v_name using hint = 'Entities are named by table, whatever the schema.';
+    raise exception 'sync.track: another table named % is tracked already', v_name
+      using hint = format('Entities are named by table, whatever the schema. If this one takes its place: select sync.untrack(%L) first.', v_name);
   end if;
 
   select a.attname, a.atttypid into v_key, v_key_type
@@ -132,7 +133,7 @@ declare
 begin
   select * into v_entity from sync.entity e
    where e.relation = to_regclass(p_table)
-      or e.name = p_table and not exists (select from pg_class c where c.oid = e.relation);
+      or e.name = p_table and not exists (select from sync.entity t where t.relation = to_regclass(p_table)); -- dropped, or renamed
   if not found then
     raise exception 'sync.untrack: % is not tracked', p_table using hint = 'select name from sync.entity shows what is.';
   end if;

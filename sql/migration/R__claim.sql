@@ -37,7 +37,7 @@ end $$;
 create or replace function sync.claim(
   p_system text, p_entity text, p_record_id text, p_fields text[], p_lease interval, p_instance text default null, p_first_contact text default 'off')
 returns table (action text, token bigint, external_id text, key_prefix text, record jsonb, base jsonb, in_flight_at timestamptz) language plpgsql
-  set timezone = 'UTC' as $$
+  set timezone = 'UTC' set lock_timeout = '5s' as $$
 declare
   v_reason text;
 begin
@@ -45,7 +45,12 @@ begin
     begin
       return query select * from sync.claim_record(p_system, p_entity, p_record_id, p_fields, p_lease, p_instance, p_first_contact);
       return;
-    exception when insufficient_privilege or undefined_column or undefined_table or sqlstate 'BA002' then
+    exception when lock_not_available or deadlock_detected then
+      perform sync.record_failure(p_system, p_entity, p_record_id, 'out', 'transient', 'locked', 'somebody has locked the row: it is tried again', null, null);
+      action := 'waiting';
+      return next;
+      return;
+    when insufficient_privilege or undefined_column or undefined_table or sqlstate 'BA002' then
       if not sync.block(p_system, p_entity) then
         perform sync.record_failure(p_system, p_entity, p_record_id, 'out', 'transient', sqlstate, sqlerrm, null, null);
         action := 'waiting';
@@ -93,7 +98,14 @@ begin
       return next;
       return;
     end if;
-    insert into sync.link (system, entity, record_id) values (p_system, p_entity, p_record_id) on conflict do nothing;
+    insert into sync.link (system, entity, record_id, external_id, look_at)
+    select p_system, p_entity, p_record_id, u.external_id, case when u.external_id is not null then 'epoch'::timestamptz end
+      from (values (0)) one left join sync.unlinked u -- its object was left there when a delete was cancelled
+        on u.system = p_system and u.entity = p_entity and u.record_id = p_record_id
+       and not exists (select from sync.link o where o.system = p_system and o.entity = p_entity and o.external_id = u.external_id)
+       and not exists (select from sync.tombstone t where t.system = p_system and t.entity = p_entity and t.external_id = u.external_id)
+    on conflict do nothing;
+    delete from sync.unlinked u where u.system = p_system and u.entity = p_entity and u.record_id = p_record_id;
     select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id for update;
   end if;
 
@@ -125,9 +137,13 @@ begin
   perform sync.check_columns(p_system, p_entity, v_record);
   if l.deletion = 'held_in' or l.deletion = 'kept' and v_record is not null then
     action := 'none'; -- its object is gone
-  end if;
-  if action is null and l.deletion = 'held_out' and v_record is not null then
-    l.deletion := null; -- it is back
+    l.look_at := null;
+  elsif l.deletion = 'kept'
+        or v_record is not null and l.external_id is not null and l.deleted_at is null and (l.deletion is distinct from 'confirmed' or l.look_at is null) then
+    l := sync.row_is_back(l);
+    if p_fields::text like '%/*%' then
+      perform sync.parts_are_back(l, v_record);
+    end if;
   end if;
   if action is null and l.in_flight_op is null and p_fields::text like '%/*%' and not sync.seeks_part(l) then
     perform sync.let_go_of_parts(l, v_record);
@@ -150,6 +166,7 @@ begin
       l.last_event_at := null;
       l.deleted_at := null;
       l.deleted_by := null;
+      l.deletion := null;
       action := 'create';
     end if;
   elsif l.in_flight_op = 'create' then
@@ -174,7 +191,7 @@ begin
       perform sync.note(p_entity, p_record_id, p_system, 'note', 'it was deleted here, and stays in ' || p_system);
     elsif action = 'hold' then
       update sync.link t set deletion = 'held_out', parked_at = null where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id;
-    else
+    elsif action = 'delete' then
       perform sync.release(l); -- whoever waits for a part that has moved does not any more
     end if;
     if action <> 'delete' then
@@ -183,7 +200,7 @@ begin
       return;
     end if;
   else
-    if v_policy ~ ': (in|once)' and l.in_flight_op is null and not sync.is_paused_in(p_system) then
+    if v_policy ~ ':\s*(in|once)' and l.in_flight_op is null and not sync.is_paused_in(p_system) then
       v_record := sync.put_back(l, v_record, p_fields, v_policy);
       record := v_record;
     end if;
@@ -201,6 +218,15 @@ begin
     if v_fields <> p_fields then
       v_moved := sync.one_call(p_fields, v_moved, case l.in_flight_op when 'update' then array(select jsonb_object_keys(l.in_flight)) else v_moved end);
       v_base := sync.pick(v_base, v_moved);
+    end if;
+    if not sync.deletes_part(l) and exists (
+         select from unnest(v_moved) f where f like '%/%' and coalesce(v_record -> f, 'null') = 'null' and v_base -> f <> 'null' and sync.holds_part(l, f)) then
+      perform sync.record_failure(p_system, p_entity, p_record_id, 'out', 'permanent', 'delete',
+        format('rows that belong to it were deleted, and many others with them: to delete them in %1$s, too: select sync.confirm_deletes(%1$L, %2$L); if that is wrong, insert them again',
+               p_system, (select split_part(f, '/', 1) from unnest(v_moved) f where f like '%/%' limit 1)), null, null);
+      action := 'none';
+      return next;
+      return;
     end if;
     if sync.makes_part(l) or sync.deletes_part(l) then
       v_repeat := l.in_flight; -- a part that may have been made, or deleted: the very same request again, as for a record
@@ -231,7 +257,7 @@ begin
     v_sent := sync.one_call(p_fields, v_fields, v_fields);
     record := record - array(select f from unnest(v_fields) f where f <> all (v_sent)); -- the rest goes out when it is there
   end if;
-  if action in ('create', 'find') and v_policy ~ ': (in|once)' and record is not null then
+  if action in ('create', 'find') and v_policy ~ ':\s*(in|once)' and record is not null then
     record := record - array(select f from jsonb_object_keys(record) f where sync.belongs_there(v_policy, f, null));
   end if;
   v_in_flight := case when action = 'create' then record
@@ -485,6 +511,9 @@ begin
   p_fields := sync.fields(p_fields, l.hub_base, l.remote_base, l.in_flight, p_remote);
   perform sync.end_probe(p_system, p_token, true);
   perform sync.end_scope_probe(p_system, p_token, true);
+  if p_remote is not null and l.deletion = 'confirmed' then
+    l.deletion := null; -- it is not gone
+  end if;
   delete from sync.failure f
    where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out'
      and (v_op is distinct from 'fetch' or f.class <> 'transient'); -- a read is no success of the write that it prepares: see below
@@ -503,6 +532,11 @@ begin
     l.lease_token := null;
     l.lease_until := null;
     perform sync.save(l);
+    return 'failed';
+  end if;
+  if p_remote is null and v_op = 'create' and not l.find_first then
+    perform sync.fail(p_system, p_entity, p_record_id, p_token, 'permanent', true, false, false, null, 'no_object',
+      p_system || ' answered the create without an object: look there whether it was made, then select sync.retry', null, null, p_details);
     return 'failed';
   end if;
   if p_remote is null and v_op = 'create' then -- looked for, not found, and deleted in the hub meanwhile
@@ -570,7 +604,8 @@ begin
       end if;
     elsif v_op = 'update' and l.look_at is null then
       -- The fields that were sent are settled; the answer also tells what others did to the rest meanwhile.
-      v_state := p_remote || sync.pick(l.remote_base, array(select f from unnest(v_sent) f where f <> all (sync.left_to_remote(p_policy, v_sent))));
+      v_state := p_remote || sync.pick(l.remote_base, array(select f from unnest(v_sent) f
+                                                                       where f <> all (sync.left_to_remote(p_policy, v_sent) || sync.reckoned_anew(v_in_flight, p_remote))));
       if sync.is_paused_in(p_system) and sync.moved(l.remote_base, v_state, p_fields) <> '{}' then
         l.look_at := p_at;
         v_state := null;

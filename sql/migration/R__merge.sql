@@ -26,7 +26,7 @@ create or replace function sync.belongs_there(p_policies text, p_field text, p_r
 declare
   v_policy text;
 begin
-  if p_policies is null or p_policies not like '%: in%' and p_policies not like '%: once%' then
+  if p_policies is null or p_policies !~ ':\s*(in|once)' then
     return false;
   end if;
   v_policy := sync.policy(p_policies, p_field);
@@ -77,6 +77,15 @@ begin
   end if;
   return array(select f from unnest(p_fields) f where sync.policy(p_policies, f) in ('remote', 'in') and sync.policy(p_policies, '') <> 'remote');
 end $$;
+
+-- The parts in which the remote has made another number of one that was sent: that is no way to spell it, but what it is worth there.
+create or replace function sync.reckoned_anew(p_sent jsonb, p_remote jsonb) returns text[] language sql immutable as $$
+  select coalesce(array_agg(f.key), '{}')
+    from jsonb_each(p_sent) f
+   where f.key like '%/%' and jsonb_typeof(f.value) = 'object' and jsonb_typeof(p_remote -> f.key) = 'object'
+     and exists (select from jsonb_each(f.value) n
+                  where jsonb_typeof(n.value) = 'number' and jsonb_typeof(p_remote -> f.key -> n.key) = 'number' and p_remote -> f.key -> n.key <> n.value);
+$$;
 
 -- A state without what the policy takes once ('hosted_url: once'), because the remote spells it anew each time: that stays as it was
 -- first told, for as long as there is one.
@@ -219,7 +228,7 @@ begin
   l.external_id   := coalesce(p_external_id, l.external_id);
   l.hub_base      := coalesce(l.hub_base, '{}') || sync.pick(l.in_flight, v_sent) || sync.pick(p_remote, v_unsent);
   l.remote_base   := coalesce(l.remote_base, '{}') || sync.pick(p_remote, v_sent || v_unsent)
-                     || sync.pick(l.in_flight, sync.left_to_remote(p_policy, v_sent)); -- what differs from that is the remote's edit
+                     || sync.pick(l.in_flight, sync.left_to_remote(p_policy, v_sent) || sync.reckoned_anew(l.in_flight, p_remote)); -- what differs from that is the remote's edit
   if l.in_flight_op = 'create' then
     perform sync.release(l);
   end if;
@@ -278,7 +287,7 @@ begin
   l.external_id  := coalesce(p_external_id, l.external_id);
   l.deleted_at   := now();
   l.deleted_by   := p_by;
-  l.deletion     := null;
+  l.deletion     := case when l.deletion = 'confirmed' then l.deletion end; -- it counts no more
   l.revision     := l.revision + 1;
   l.look_at      := null;
   l.lease_token  := null;

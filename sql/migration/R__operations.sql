@@ -105,6 +105,8 @@ declare
   v_some  bigint;
 begin
   perform sync.unblock();
+  perform sync.block_replaced();
+  perform sync.release_brakes();
   for s in
     select p.name, t.in_paused_at is not null as in_paused, case when t.open_since is null then p_limit else 1 end as batch
       from (with recursive parked (name) as (

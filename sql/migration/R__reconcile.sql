@@ -465,7 +465,8 @@ begin
            v_moved <> '{}', r.mode = 'heal'
       from unnest(v_fields) f
      where (f = any (v_moved) or f = any (sync.moved(l.hub_base, v_record, v_fields)))
-       and coalesce(v_record -> f, 'null') <> coalesce(o.state -> f, 'null');
+       and coalesce(v_record -> f, 'null') <> coalesce(o.state -> f, 'null')
+       and not (coalesce(o.state -> f, 'null') = 'null' and sync.belongs_there(p_policy, f, l.remote_base)); -- it has not told yet
   end loop;
   perform sync.advance_run(r, v_position, v_seen, v_seen < p_limit);
 end $$;
@@ -508,6 +509,13 @@ begin
   update sync.link l set look_at = coalesce(l.look_at, clock_timestamp())
      where l.system = r.system and l.entity = r.entity and l.deleted_at is null and l.record_id in (
              select d.record_id from sync.difference d where d.run_id = r.id and d.record_id = any (v_some) and d.look and d.todo and d.mended_at is null);
+  insert into sync.deletion (entity, record_id, at)
+  select distinct r.entity, d.record_id, clock_timestamp() from sync.difference d
+   where d.run_id = r.id and d.kind = 'deleted_hub' and d.record_id = any (v_some) on conflict do nothing;
+  if p_step = 'deletes' and r.confirmed_at is not null then -- nobody asks again
+    update sync.link l set deletion = 'confirmed'
+     where l.system = r.system and l.entity = r.entity and l.deleted_at is null and l.record_id = any (v_some);
+  end if;
   return to_jsonb(v_some)::text;
 end $$;
 

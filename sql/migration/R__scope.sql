@@ -48,7 +48,8 @@ end $$;
 -- Whether it was this one that was refused before others of its kind were not.
 create or replace function sync.is_refused_alone(p_system text, p_entity text, p_direction text, p_object text) returns boolean language sql stable as $$
   select exists (select from sync.scope c
-                  where c.system = p_system and c.entity = p_entity and c.direction = p_direction and c.stopped_at is null and c.object = p_object and p_object <> '');
+                  where c.system = p_system and c.entity = p_entity and c.direction = p_direction and c.stopped_at is null and c.object = p_object and p_object <> ''
+                    and c.opened_at > clock_timestamp() - interval '10 minutes');
 $$;
 
 -- Takes note of how a probe ended, if that call was one.
@@ -56,6 +57,7 @@ create or replace function sync.end_scope_probe(p_system text, p_token bigint, p
 begin
   update sync.scope c
      set stopped_at = case when p_granted then null else c.stopped_at end,
+         opened_at = case when p_granted then clock_timestamp() else c.opened_at end,
          probe_at = case when p_granted then c.probe_at else clock_timestamp() + make_interval(secs => least(60, 5 * 2 ^ least(c.probes, 10))) end,
          probes = case when p_granted then 0 else c.probes + 1 end,
          probe_token = null
@@ -64,7 +66,7 @@ end $$;
 
 -- A call was made that needs no lease, and it was granted: others may go, too.
 create or replace function sync.open_scope(p_system text, p_entity text, p_direction text) returns void language sql as $$
-  update sync.scope set stopped_at = null, probe_token = null, probes = 0
+  update sync.scope set stopped_at = null, opened_at = clock_timestamp(), probe_token = null, probes = 0
    where system = p_system and entity = p_entity and direction = p_direction and stopped_at is not null and probe_at < 'infinity';
 $$;
 

@@ -12,6 +12,9 @@ import java.time.LocalDate;
 import java.time.ZoneId;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -217,6 +220,58 @@ class FieldDirectionRouteTest {
         scene.awaitText("Leeds 3", "select concat_ws(' ', address ->> 'city', address ->> 'door') from customers where id = " + customer);
         scene.awaitNothing();
         assertEquals(List.of(), conflicts("customers", customer));
+    }
+
+    @Test
+    void a_line_that_stripe_rounds_in_its_own_way_is_worth_what_it_says() throws Exception {
+        var customer = scene.text("insert into customers (name) values ('Ada') returning id");
+        var id = scene.text("insert into invoices (customer_id, currency, status) values (" + customer + ", 'BHD', 'draft') returning id");
+        scene.run("insert into invoice_items (invoice_id, description, quantity, unit_amount) values (" + id + ", 'by the yard', 1.5, 30)");
+        scene.awaitNothing();
+        scene.run("update invoices set status = 'open' where id = " + id);
+        scene.awaitNothing();
+        assertEquals("50 50 50", scene.text("select concat_ws(' ', i.total, i.amount_due, t.amount) from invoices i join invoice_items t on t.invoice_id = i.id where i.id = " + id));
+        assertEquals("0", scene.text("select count(*) from sync.failure"));
+    }
+
+    @Test
+    void small_and_large_quantities_go_out_digit_by_digit() throws Exception {
+        var customer = scene.text("insert into customers (name) values ('Ada') returning id");
+        var id = scene.text("insert into invoices (customer_id, currency) values (" + customer + ", 'EUR') returning id");
+        scene.run("insert into invoice_items (invoice_id, description, quantity, unit_amount) values (" + id + ", 'a', 0.0005, 100000), (" + id + ", 'b', 12345678.5, 1), ("
+                + id + ", 'c', 0.0000001, 99999999)");
+        scene.awaitNothing();
+        assertEquals("0", scene.text("select count(*) from sync.failure"));
+        assertEquals(Set.of("0.0005", "12345678.5", "0.0000001"), StreamSupport.stream(scene.dashboard().invoice(scene.linked("invoices", id)).at("/lines/data").spliterator(), false)
+                .map(line -> line.get("quantity_decimal").asText()).collect(Collectors.toSet()));
+    }
+
+    @Test
+    void what_only_stripe_can_tell_of_a_draft_is_no_difference() throws Exception {
+        var customer = scene.text("insert into customers (name) values ('Ada') returning id");
+        var id = scene.text("insert into invoices (customer_id, currency) values (" + customer + ", 'EUR') returning id");
+        scene.run("insert into invoice_items (invoice_id, description, unit_amount) values (" + id + ", 'a', 100)");
+        scene.awaitEqual();
+        var run = scene.text("select sync.reconcile('stripe', 'invoices', 'diff')");
+        scene.awaitText("done", "select state from sync.run where id = " + run);
+        assertEquals(List.of(), scene.texts("select field from sync.difference where run_id = " + run + " and record_id = '" + id + "'"));
+    }
+
+    @Test
+    void the_quantity_of_a_line_that_stripe_reckons_is_refused() throws Exception {
+        var customer = scene.text("insert into customers (name) values ('Ada') returning id");
+        var id = scene.text("insert into invoices (customer_id, currency) values (" + customer + ", 'EUR') returning id");
+        scene.run("insert into invoice_items (invoice_id, description, quantity, amount) values (" + id + ", 'by the yard', 3, 700)");
+        assertTrue(scene.refusal("invoices", id).contains("give it a unit_amount, or the quantity 1"));
+        scene.run("update invoice_items set quantity = 1 where invoice_id = " + id);
+        scene.awaitNothing();
+        assertEquals("0", scene.text("select count(*) from sync.failure"));
+        scene.run("update invoice_items set quantity = 24 where invoice_id = " + id);
+        assertTrue(scene.refusal("invoices", id).contains("Stripe reckons what this line is worth"));
+        scene.run("update invoice_items set quantity = 1, amount = 800 where invoice_id = " + id);
+        scene.awaitNothing();
+        assertEquals("0", scene.text("select count(*) from sync.failure"));
+        assertEquals(800, scene.dashboard().invoice(scene.linked("invoices", id)).get("total").asInt());
     }
 
     @Test

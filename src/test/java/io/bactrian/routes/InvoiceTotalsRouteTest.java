@@ -2,6 +2,7 @@ package io.bactrian.routes;
 
 import static org.awaitility.Awaitility.await;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import io.bactrian.TestApplication;
 import io.bactrian.TestServices;
@@ -69,6 +70,22 @@ class InvoiceTotalsRouteTest {
         run("delete from invoices where id = " + other);
         run("delete from invoice_items where invoice_id = " + one);
         awaitTotal(one, 0);
+    }
+
+    @Test
+    void a_draft_is_the_sum_of_its_items_whatever_its_amount_due_says() throws Exception {
+        var id = invoice();
+        run("update invoices set amount_due = 5 where id = " + id);
+        run("insert into invoice_items (invoice_id, unit_amount) values (" + id + ", 300)");
+        awaitTotal(id, 300);
+    }
+
+    @Test
+    void an_item_without_a_price_needs_an_amount() throws Exception {
+        var id = invoice();
+        assertThrows(SQLException.class, () -> run("insert into invoice_items (invoice_id, quantity) values (" + id + ", 3)"));
+        run("insert into invoice_items (invoice_id, quantity, amount) values (" + id + ", 3, 700)");
+        awaitTotal(id, 700);
     }
 
     @Test

@@ -2,6 +2,7 @@ package io.bactrian.routes;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.bactrian.sandbox.stripe.ApiCall;
@@ -17,6 +18,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What cannot be seen is not gone, and what cannot be undone asks first. */
 class NothingGoneByMistakeTest {
@@ -43,7 +45,7 @@ class NothingGoneByMistakeTest {
     @AfterEach
     void mend() throws SQLException {
         scene.run("update sync.integration set deletes_out = 'follow', deletes_in = 'follow' where system = 'stripe'");
-        scene.run("select sync.cancel_deletes(s.system, e.name) from sync.entity e cross join (values ('stripe')) s (system) where e.part_of is null");
+        scene.run("select sync.cancel_deletes('stripe', e.name, p_direction => d) from sync.entity e, unnest(array['in', 'out']) d where e.part_of is null");
     }
 
     // Tables that cannot be seen.
@@ -203,6 +205,23 @@ class NothingGoneByMistakeTest {
         scene.awaitEqual();
         assertEquals(ids.size() + 1, deleted());
         assertEquals(List.of(), scene.texts("select to_json(b) from sync.brake b"));
+        // What was confirmed counts no more.
+        var last = insertCustomer("the last one");
+        scene.linked("customers", last);
+        scene.run("delete from customers where id = " + last);
+        scene.awaitEqual();
+        assertEquals(ids.size() + 2, deleted());
+    }
+
+    @Test
+    void deletes_of_long_ago_that_nobody_has_looked_at_count() throws Exception {
+        var ids = insertMany("late");
+        scene.run("delete from customers where name like 'late %'", "update sync.outbox set changed_at = changed_at - interval '2 hours'");
+        awaitBrake("out");
+        scene.run("select sync.forget_deletions()");
+        scene.awaitText(ids.size() + "", "select count(*) from sync.link where entity = 'customers' and deletion = 'held_out'");
+        assertEquals(ids.size() + "", scene.text("select count(*) from sync.deletion where entity = 'customers'"));
+        assertEquals(0, deleted());
     }
 
     @Test
@@ -220,21 +239,120 @@ class NothingGoneByMistakeTest {
         assertEquals(ids.size() + "", scene.text("select count(*) from customers where name like 'mistaken %'"));
     }
 
-    @Test
-    void rows_that_are_restored_under_their_ids_keep_their_objects() throws Exception {
+    @ParameterizedTest
+    @ValueSource(strings = {"once more", ""})
+    void rows_that_are_restored_under_their_ids_keep_their_objects(String edit) throws Exception {
         var ids = insertMany("restored");
         scene.run("create table backup as select * from customers where name like 'restored %'");
         try {
             scene.run("delete from customers where name like 'restored %'");
             awaitBrake("out");
-            scene.run("update backup set description = 'once more'", "insert into customers select * from backup");
+            scene.run("update backup set description = nullif('" + edit + "', '')", "insert into customers select * from backup");
             scene.awaitText("0", "select count(*) from sync.link where entity = 'customers' and deletion is not null");
             scene.awaitEqual();
             assertEquals(0, deleted());
-            assertEquals(ids.size(), scene.dashboard().customers().stream().filter(each -> each.get("description").asText().equals("once more")).count());
+            assertEquals(ids.size(), scene.dashboard().customers().stream().filter(each -> each.get("name").asText().startsWith("restored ")
+                    && each.get("description").asText("").equals(edit)).count());
+            scene.awaitText("0", "select count(*) from sync.brake");
+            assertEquals("0 objects and rows stay, and are no longer linked: select sync.reconcile('stripe', 'customers', 'diff') shows them",
+                    scene.text("select sync.cancel_deletes('stripe', 'customers')"));
+            // It can happen again.
+            scene.run("delete from customers where name like 'restored %'");
+            awaitBrake("out");
+            assertEquals(0, deleted());
         } finally {
             scene.run("drop table backup");
         }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"later", ""})
+    void rows_that_are_restored_after_their_deletes_were_cancelled_are_linked_again(String edit) throws Exception {
+        insertMany("saved" + edit);
+        scene.run("update customers set description = 'later' where name like 'saved" + edit + " %'");
+        scene.awaitEqual();
+        scene.run("create table backup as select * from customers where name like 'saved" + edit + " %'");
+        try {
+            scene.run("delete from customers where name like 'saved" + edit + " %'");
+            awaitBrake("out");
+            scene.awaitText("30", "select count(*) from sync.link where entity = 'customers' and deletion = 'held_out'");
+            scene.text("select sync.cancel_deletes('stripe', 'customers')");
+            scene.run("update backup set description = nullif('" + edit + "', '')", "insert into customers select * from backup");
+            scene.awaitEqual();
+            assertEquals(30, scene.dashboard().customers().stream().filter(each -> each.get("name").asText().startsWith("saved" + edit + " ")).count());
+            assertEquals(0, deleted());
+        } finally {
+            scene.run("drop table backup");
+        }
+    }
+
+    @Test
+    void what_was_confirmed_while_the_rows_came_back_asks_again_the_next_time() throws Exception {
+        insertMany("twice");
+        scene.run("create table backup as select * from customers where name like 'twice %'");
+        try {
+            scene.run("delete from customers where name like 'twice %'");
+            awaitBrake("out");
+            scene.awaitText("30", "select count(*) from sync.link where entity = 'customers' and deletion = 'held_out'");
+            scene.run("select sync.pause('stripe', 'out')");
+            scene.text("select sync.confirm_deletes('stripe', 'customers')");
+            scene.run("insert into customers select * from backup");
+            scene.run("select sync.resume('stripe', 'out')");
+            scene.awaitEqual();
+            scene.run("delete from customers where name like 'twice %'");
+            awaitBrake("out");
+            assertEquals(0, deleted());
+        } finally {
+            scene.run("drop table backup");
+        }
+    }
+
+    @Test
+    void a_row_that_is_missing_and_that_nobody_was_seen_deleting_is_asked_about() throws Exception {
+        var id = insertCustomer("Ada");
+        var customer = scene.linked("customers", id);
+        scene.awaitEqual();
+        scene.run("alter table customers disable trigger sync_capture_delete", "delete from customers where id = " + id,
+                "alter table customers enable always trigger sync_capture_delete");
+        scene.dashboard().updateCustomer(customer, Map.of("description", "edited"));
+        scene.run("select sync.poke('customers', '" + id + "', 'stripe')");
+        assertTrue(scene.refusal("customers", id).contains("nobody was seen deleting it"));
+        assertEquals(0, deleted());
+        scene.text("select sync.confirm_delete('stripe', 'customers', '" + id + "')");
+        scene.awaitEqual();
+        assertEquals(1, deleted());
+    }
+
+    @Test
+    void a_table_in_whose_place_another_one_stands_is_told_of() throws Exception {
+        var id = insertCustomer("Ada");
+        var customer = scene.linked("customers", id);
+        scene.awaitEqual();
+        scene.run("create table customers_new (like customers including all)", "alter table customers rename to customers_old", "alter table customers_new rename to customers");
+        StripeScene.eventually().until(() -> scene.health().contains("another table has the name customers now"));
+        scene.dashboard().updateCustomer(customer, Map.of("description", "meanwhile"));
+        scene.awaitText("held", "select outcome from sync.event where external_id = '" + customer + "' order by received_at desc limit 1");
+        assertTrue(scene.text("select sync.untrack('customers')").equals("customers"));
+        scene.run("drop table customers", "alter table customers_old rename to customers", "select sync.track('customers')", "select sync.track('invoices')");
+        scene.awaitText("meanwhile", "select description from customers where id = " + id);
+        scene.awaitEqual();
+        assertEquals(0, deleted());
+    }
+
+    @Test
+    void deletes_in_both_directions_are_two_questions() throws Exception {
+        var ids = insertMany("both");
+        ids.subList(0, 15).forEach(id -> scene.dashboard().deleteCustomer(scene.linked("customers", id)));
+        awaitBrake("in");
+        scene.awaitText("5", "select count(*) from sync.link where entity = 'customers' and deletion = 'held_in'");
+        scene.run("delete from customers where id in (" + String.join(", ", ids.subList(15, 30)) + ")");
+        scene.awaitText("15", "select count(*) from sync.link where entity = 'customers' and deletion = 'held_out'");
+        var refused = assertThrows(SQLException.class, () -> scene.text("select sync.confirm_deletes('stripe', 'customers')"));
+        assertTrue(refused.getMessage().contains("15 deletes of customers wait to go to stripe, and 5 wait to be made here"), refused.getMessage());
+        assertEquals("0 deletes go on to stripe, 5 rows are deleted here", scene.text("select sync.confirm_deletes('stripe', 'customers', p_direction => 'in')"));
+        assertEquals(0, deleted());
+        assertEquals("15 deletes go on to stripe, 0 rows are deleted here", scene.text("select sync.confirm_deletes('stripe', 'customers')"));
+        scene.awaitEqual();
     }
 
     @Test
@@ -249,6 +367,31 @@ class NothingGoneByMistakeTest {
         scene.text("select sync.cancel_deletes('stripe', 'customers')");
         scene.awaitNothing();
         assertEquals(0, deleted());
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void a_mass_delete_of_lines_waits_until_a_person_confirms_it_or_the_lines_are_back(boolean right) throws Exception {
+        var customer = insertCustomer("Ada");
+        scene.run("with i as (insert into invoices (customer_id, currency) select " + customer + ", 'EUR' from generate_series(1, 12) returning id)"
+                + " insert into invoice_items (invoice_id, description, unit_amount) select id, 'Saddle', 100 from i");
+        scene.awaitEqual();
+        scene.run("create table backup as select t.* from invoice_items t join invoices i on i.id = t.invoice_id where i.customer_id = " + customer);
+        try {
+            scene.run("delete from invoice_items where id in (select id from backup)");
+            StripeScene.eventually().until(() -> scene.health().contains("sync.confirm_deletes('stripe', 'invoice_items')"));
+            scene.awaitText("12", "select count(*) from sync.failure where entity = 'invoices' and code = 'delete'");
+            if (right) {
+                scene.text("select sync.confirm_deletes('stripe', 'invoice_items')");
+            } else {
+                scene.run("insert into invoice_items (id, invoice_id, description, unit_amount) overriding system value select id, invoice_id, description, unit_amount from backup");
+            }
+            scene.awaitEqual();
+            assertEquals(right ? 12 : 0, scene.stripe().apiCalls().stream().filter(call -> call.method().equals("DELETE")).count());
+            scene.awaitText("0", "select count(*) from sync.brake");
+        } finally {
+            scene.run("drop table backup");
+        }
     }
 
     @Test
@@ -269,6 +412,21 @@ class NothingGoneByMistakeTest {
         scene.text("select sync.confirm_deletes('stripe', 'customers')");
         scene.awaitEqual();
         assertEquals("0", scene.text("select count(*) from customers where name like 'there %'"));
+    }
+
+    @Test
+    void what_was_deleted_in_stripe_and_stays_here_is_not_linked_to_what_is_gone() throws Exception {
+        var ids = insertMany("stays");
+        var customers = ids.stream().map(id -> scene.linked("customers", id)).toList();
+        customers.forEach(scene.dashboard()::deleteCustomer);
+        awaitBrake("in");
+        scene.awaitText(ids.size() - 10 + "", "select count(*) from sync.link where entity = 'customers' and deletion = 'held_in'");
+        scene.text("select sync.cancel_deletes('stripe', 'customers')");
+        scene.awaitNothing();
+        assertEquals(ids.size() + "", scene.text("select count(*) from sync.tombstone where external_id in ('" + String.join("', '", customers) + "')"));
+        assertEquals(ids.size() - 10 + "", scene.text("select count(*) from customers where name like 'stays %'"));
+        scene.run("update customers set description = 'made anew' where name like 'stays %'");
+        scene.awaitEqual();
     }
 
     // What may be deleted at all.
@@ -304,6 +462,12 @@ class NothingGoneByMistakeTest {
             assertEquals("1", scene.text("select count(*) from orders"));
             assertEquals(Boolean.toString(unmarked), scene.text("select deleted_at is null from customers where id = " + id));
             assertEquals(0, scene.dashboard().customers().stream().filter(each -> each.at("/metadata/hub_id").asText().equals(id)).count());
+            // The id is free for another record, once the row is gone.
+            scene.run("delete from customers where id = " + id);
+            scene.awaitNothing();
+            scene.run("insert into customers (id, name) overriding system value values (" + id + ", 'Grace')");
+            scene.awaitEqual();
+            assertEquals(1, scene.dashboard().customers().stream().filter(each -> each.at("/metadata/hub_id").asText().equals(id)).count());
         } finally {
             scene.run("drop table orders", "delete from customers where id = " + id, "alter table customers drop column deleted_at");
         }

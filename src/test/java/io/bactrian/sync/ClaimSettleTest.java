@@ -50,6 +50,7 @@ class ClaimSettleTest {
     @BeforeEach
     void begin() throws SQLException {
         scene = new Scene(sql);
+        sql.run("truncate sync.integration, sync.scope, sync.brake, sync.deletion, sync.unlinked");
     }
 
     // What is sent.
@@ -738,6 +739,75 @@ class ClaimSettleTest {
     }
 
     /** How long the only failure still waits, in milliseconds. */
+
+    // What a person decides, and what nobody could see.
+
+    @Test
+    void a_cancelled_delete_of_one_system_leaves_the_brake_of_another() throws SQLException {
+        scene.sql.run("insert into sync.integration (system, entity, fields, policy, defined_in) select s, 'customers', '{name}', 'newest', '' from unnest(array['stripe', 'crm']) s");
+        scene.sql.run("insert into customers (name) select 'wrong ' || n from generate_series(1, 30) n");
+        scene.sql.run("insert into sync.link (system, entity, record_id, external_id, hub_base, remote_base)"
+                + " select s, 'customers', id::text, s || id, '{}', '{}' from customers, unnest(array['stripe', 'crm']) s");
+        var id = scene.sql.text("select min(id) from customers");
+        scene.sql.run("insert into sync.deletion select 'customers', id::text, now() from customers");
+        scene.sql.run("delete from customers");
+        assertEquals("none", scene.sql.text("select action from sync.claim('stripe', 'customers', '" + id + "', '{name}', '1 minute')"));
+        assertTrue(scene.sql.text("select sync.cancel_deletes('stripe', 'customers')").startsWith("30 objects and rows stay"));
+        assertEquals("none", scene.sql.text("select action from sync.claim('crm', 'customers', '" + id + "', '{name}', '1 minute')"));
+        assertEquals("crm", scene.sql.text("select system from sync.brake"));
+    }
+
+    @Test
+    void a_row_is_deleted_there_once_its_delete_is_captured_and_one_that_is_missing_without_is_asked_about() throws SQLException {
+        scene.sql.run("insert into sync.integration (system, entity, fields, policy, defined_in) values ('stripe', 'customers', '" + Hub.FIELDS + "', 'newest', '')");
+        var id = scene.linked("{name:'Ada'}");
+        scene.delete(id);
+        assertEquals("none", scene.hub.claim(id).action()); // an older message, say
+        assertEquals(0, scene.sql.number("select count(*) from sync.failure"));
+        scene.sql.run("select sync.outbox_claim('me', '1 minute', 0, 1000, 1000000)");
+        assertEquals("delete", scene.hub.claim(id).action());
+
+        var missing = scene.linked("{name:'Grace'}");
+        scene.sql.run("alter table customers disable trigger sync_capture_delete");
+        scene.delete(missing);
+        scene.sql.run("alter table customers enable always trigger sync_capture_delete");
+        assertEquals("none", scene.hub.claim(missing).action());
+        assertTrue(scene.sql.text("select reason from sync.failure").contains("nobody was seen deleting it"));
+    }
+
+    @Test
+    void a_create_that_is_answered_without_an_object_is_a_failure_and_not_repeated() throws SQLException {
+        var id = scene.insert("{name:'Ada'}");
+        var claim = scene.hub.claim(id);
+        assertEquals("failed", scene.settle(claim, null, null, START));
+        assertEquals("permanent no_object", scene.sql.text("select class || ' ' || code from sync.failure"));
+        assertEquals("create", scene.link(id).get("in_flight_op").asText());
+    }
+
+    @Test
+    void a_row_that_somebody_has_locked_fails_for_a_moment_and_not_its_worker() throws SQLException {
+        scene.sql.run("insert into sync.integration (system, entity, fields, policy, defined_in) values ('stripe', 'customers', '" + Hub.FIELDS + "', 'newest, email:in', '')");
+        var id = scene.linked("{name:'Ada', email:'a@x'}");
+        scene.edit(id, START + 1, "{email:'b@x'}");
+        try (var somebody = Sql.open(database.dataSource())) {
+            somebody.connection().setAutoCommit(false);
+            somebody.run("select from customers for update");
+            assertEquals("waiting", scene.hub.claim(id).action());
+            assertEquals("transient locked", scene.sql.text("select class || ' ' || code from sync.failure"));
+        }
+        assertEquals("none", scene.hub.claim(id).action());
+        assertEquals("a@x", scene.sql.text("select email from customers"));
+    }
+
+    @Test
+    void an_object_that_was_refused_alone_stops_its_kind_again_later() throws SQLException {
+        assertEquals("true", scene.sql.text("select sync.stop_scope('stripe', 'customers', 'out', 'write', 'no', '1')"));
+        scene.sql.run("select sync.open_scope('stripe', 'customers', 'out')");
+        assertEquals("false", scene.sql.text("select sync.stop_scope('stripe', 'customers', 'out', 'write', 'no', '1')"));
+        scene.sql.run("update sync.scope set opened_at = opened_at - interval '11 minutes'");
+        assertEquals("true", scene.sql.text("select sync.stop_scope('stripe', 'customers', 'out', 'write', 'no', '1')"));
+    }
+
     private long pause() throws SQLException {
         return scene.sql.number("select (extract(epoch from next_attempt_at - clock_timestamp()) * 1000)::bigint from sync.failure");
     }
