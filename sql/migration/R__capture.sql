@@ -286,15 +286,16 @@ begin
   if v_drain.instance <> p_instance and v_drain.leased_until > v_now then
     return;
   end if;
-  insert into sync.deletion as d (entity, record_id, at)
-  select q.entity, q.record_id, max(q.changed_at)
-    from (select o.entity, o.record_id, o.op, o.changed_at from sync.outbox o order by o.id limit p_max_rows) q
-   where q.op = 'd' group by q.entity, q.record_id
-  on conflict on constraint deletion_pkey do update set at = greatest(d.at, excluded.at);
   -- Asked before looking, so that whoever commits in between is seen.
   v_again := v_drain.awake_until > v_now or v_drain.awake_until > v_now - interval '1 second' and sync.capturing();
 
   return query
+  with noted as ( -- in one statement, so that it sees the same changes
+    insert into sync.deletion as d (entity, record_id, at)
+    select q.entity, q.record_id, max(q.changed_at)
+      from (select b.entity, b.record_id, b.op, b.changed_at from sync.outbox b order by b.id limit p_max_rows) q
+     where q.op = 'd' group by q.entity, q.record_id
+    on conflict on constraint deletion_pkey do update set at = greatest(d.at, excluded.at))
   select o.id, o.entity, o.record_id, o.op, o.origin, o.target, (extract(epoch from o.changed_at) * 1000)::bigint,
          concat('{"before":', coalesce(o.before, 'null'), ',"after":', coalesce(o.after, 'null'),
                 ',"op":"', o.op, '","source":{"connector":"bactrian","schema":', coalesce(to_json(e.schema), 'null'), ',"table":', to_json(o.entity),
