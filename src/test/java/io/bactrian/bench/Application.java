@@ -76,6 +76,11 @@ final class Application implements AutoCloseable {
         return port;
     }
 
+    /** The processor time that it has taken so far. */
+    Duration processorTime() {
+        return process.info().totalCpuDuration().orElseThrow();
+    }
+
     /** The memory that it occupies at present, in bytes. */
     long residentBytes() throws IOException, InterruptedException {
         var ps = new ProcessBuilder("ps", "-o", "rss=", "-p", Long.toString(process.pid())).start();

@@ -17,6 +17,7 @@ public final class Bench {
         ALL.put("capture-latency", new CaptureLatency());
         ALL.put("writers", new Writers());
         ALL.put("webhooks", new Webhooks());
+        ALL.put("bulk", new Bulk());
         ALL.put("row-to-stripe", new RowToStripe());
         ALL.put("start-up", new StartUp());
     }
