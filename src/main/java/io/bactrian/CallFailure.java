@@ -2,15 +2,16 @@ package io.bactrian;
 
 import com.fasterxml.jackson.core.JacksonException;
 import io.bactrian.stripe.StripeApiException;
+import io.bactrian.sync.Circuits;
+import io.bactrian.sync.Failures;
 import io.bactrian.sync.Unreadable;
 import java.util.Optional;
-import java.util.function.Function;
 import org.apache.camel.Exchange;
 import org.springframework.dao.DataAccessException;
 import org.springframework.dao.DataIntegrityViolationException;
 
 /** Tells what a failed call to another system means for the record that was being written. */
-public final class CallFailure implements Function<Throwable, Unreadable> {
+public final class CallFailure implements Failures {
 
     private static final int CONFLICT = 409;
     private static final int UNAUTHORIZED = 401;
@@ -26,23 +27,7 @@ public final class CallFailure implements Function<Throwable, Unreadable> {
         this.circuits = circuits;
     }
 
-    /**
-     * Sets the variable {@code result} for the exception that a {@code doCatch} caught. It stays {@code settle} when the object that was to
-     * be updated or deleted is gone, for that is an outcome. It is {@code again} when the same call may succeed in a moment. Else it is
-     * {@code fail}, with the variables of {@code sql/record-fail.sql}:
-     *
-     * <ul>
-     *   <li>{@code class}: {@code transient}, {@code permanent} (nothing was written, and only a person or another change of the record can
-     *       mend it), {@code denied} (no record of its kind can be written, for want of a {@code permission}) or {@code fatal} (no record at all)
-     *   <li>{@code permission}: the other system's name of what is missing, or null
-     *   <li>{@code key_spent}: the answer is stored under the idempotency key, and comes again with it
-     *   <li>{@code unanswered}: the system did not do its part, whatever the record; {@code down}: too often of late
-     *   <li>{@code slow_down}: the class of endpoints that was called too fast, empty for all of them; null when none was
-     *   <li>{@code code}, {@code reason}: what a person needs to know, without personal data
-     *   <li>{@code request_id}: the other system's, or null
-     *   <li>{@code retry_after}: seconds that the other system asks to wait, or null
-     * </ul>
-     */
+    @Override
     public void describe(Exchange exchange) {
         var exception = exchange.getProperty(Exchange.EXCEPTION_CAUGHT, Throwable.class);
         var system = exchange.getVariable("system", String.class);
@@ -109,9 +94,8 @@ public final class CallFailure implements Function<Throwable, Unreadable> {
         }
     }
 
-    /** Tells what it means for an event that its mapping failed so. */
     @Override
-    public Unreadable apply(Throwable failure) {
+    public Unreadable unreadable(Throwable failure) {
         var stripe = causeOf(failure, StripeApiException.class);
         var postgres = causeOf(failure, DataAccessException.class);
         if (stripe != null && stripe.getKind().equals(StripeApiException.DENIED)) {

@@ -3,6 +3,7 @@ package io.bactrian;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 
+import io.bactrian.sync.Circuits;
 import java.net.ConnectException;
 import java.sql.SQLException;
 import java.util.Map;

@@ -10,7 +10,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Function;
 import java.util.stream.Collectors;
 import javax.sql.DataSource;
 import org.apache.camel.CamelContext;
@@ -28,7 +27,7 @@ public final class Inbound implements CamelContextAware {
     private static final String IGNORED = "ignored";
 
     private final Map<String, Timer> timers = new ConcurrentHashMap<>();
-    private Function<Throwable, Unreadable> failures = failure -> new Unreadable(Unreadable.Kind.UNFIT, null, null);
+    private Failures failures;
     private DataSource dataSource;
     private CamelContext camel;
     private volatile Machinery machinery;
@@ -43,7 +42,7 @@ public final class Inbound implements CamelContextAware {
     }
 
     /** Tells what a mapping's failure means. */
-    public void setFailures(Function<Throwable, Unreadable> failures) {
+    public void setFailures(Failures failures) {
         this.failures = failures;
     }
 
@@ -93,7 +92,7 @@ public final class Inbound implements CamelContextAware {
         try {
             return new InboundEvent(integration, event.toString(), toHub(integration, state), toHub(integration, previous), null);
         } catch (Exception e) {
-            var unreadable = failures.apply(e);
+            var unreadable = failures.unreadable(e);
             return switch (unreadable.kind()) {
                 case LATER -> throw new IllegalStateException("what the mapping needs of " + integration.system() + " cannot be read at present", e);
                 case UNFIT -> new InboundEvent(integration, event.toString(), null, null,

@@ -15,10 +15,7 @@ import org.apache.camel.spi.CamelEvent;
 import org.apache.camel.spi.CamelEvent.ExchangeSentEvent;
 import org.apache.camel.support.EventNotifierSupport;
 
-/**
- * How long things take: {@code bactrian.call} (a call to another system), {@code bactrian.change.latency} (from the commit of a change to
- * the end of its write to another system) and {@code bactrian.event.latency} (from another system's event to the commit of its row).
- */
+/** How long calls to other systems take, as {@code bactrian.call}; and where the buckets of all our histograms end. */
 public final class Meters extends EventNotifierSupport {
 
     /** Where the buckets of the histograms end. */
@@ -60,18 +57,6 @@ public final class Meters extends EventNotifierSupport {
     /** {@code ok}, {@code transient}, {@code permanent}, {@code denied} or {@code fatal}. */
     private static String outcome(Throwable exception) {
         return exception == null ? "ok" : CallFailure.kind(exception);
-    }
-
-    /** A change has reached another system: the variables system, entity, and changed_at in milliseconds since the epoch, if it was one. */
-    public void settled(Exchange exchange) {
-        var changedAt = exchange.getVariable("changed_at", Long.class);
-        if (changedAt != null) {
-            record("bactrian.change.latency", tags(exchange), changedAt);
-        }
-    }
-
-    private void record(String name, Tags tags, long sinceMillis) {
-        registry.timer(name, tags).record(Math.max(0, System.currentTimeMillis() - sinceMillis), TimeUnit.MILLISECONDS);
     }
 
     private static Tags tags(Exchange exchange) {

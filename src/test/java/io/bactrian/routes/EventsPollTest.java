@@ -61,8 +61,8 @@ class EventsPollTest {
 
     private void startApplication(String inbound, String overlap) throws Exception {
         application = TestApplication.builder().postgres(database.jdbcUrl()).kafka(kafka)
-                .routes("capture", "await-permit", "reconcile-run", "stripe-call", "stripe-customers", "stripe-hints", "stripe-invoices", "stripe-poll", "stripe-products", "stripe-webhook",
-                        "sync-record", "upkeep", "write-record", "templates/inbound", "templates/outbound", "templates/reconcile")
+                .routes("capture", "reconcile-run", "stripe-call", "stripe-customers", "stripe-hints", "stripe-invoices", "stripe-poll", "stripe-products", "stripe-webhook",
+                        "upkeep", "templates/inbound", "templates/outbound", "templates/reconcile")
                 .with("stripe.api-base", stripe.baseUrl().toString())
                 .with("stripe.inbound", inbound)
                 .with("stripe.webhook-secret", inbound.equals("poll") ? "" : "whsec_sandbox")

@@ -21,7 +21,7 @@ class PermissionsTest {
 
     @BeforeAll
     static void start() throws Exception {
-        scene = new StripeScene(builder -> builder.with("watch.interval", "500"));
+        scene = new StripeScene(builder -> builder.with("watch.interval", "500").with("stripe.concurrency", "2"));
     }
 
     @AfterAll
@@ -51,7 +51,7 @@ class PermissionsTest {
         var health = scene.application().manage("/observe/health");
         assertTrue(health.contains("rak_invoice_write"), health);
         assertFalse(health.contains("rk_") || health.contains("sk_") || health.contains("acct_"), health);
-        assertTrue(scene.application().manage("/observe/metrics").contains("bactrian_stopped{"));
+        eventually().until(() -> scene.application().manage("/observe/metrics").contains("bactrian_stopped{"));
 
         scene.run("update customers set phone = '1' where id = " + customer);
         var object = scene.linked("customers", customer);

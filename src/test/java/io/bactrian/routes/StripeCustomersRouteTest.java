@@ -86,6 +86,36 @@ class StripeCustomersRouteTest {
     }
 
     @Test
+    void calls_are_under_way_at_once_however_few_read_the_topic() throws Exception {
+        stripe.faults().latency(3_000, 0);
+        try (var sql = Sql.open(hub)) {
+            sql.run("insert into customers (name) select 'at once ' || n from generate_series(1, 20) n");
+            eventually().until(() -> sql.number("select count(*) from sync.link where system = 'stripe' and lease_token is not null") > 10);
+        } finally {
+            stripe.faults().latency(0, 0);
+        }
+        underWay.awaitNothing();
+        assertEquals(20, stripe.dashboard().customers().stream().filter(customer -> customer.get("name").asText("").startsWith("at once ")).count());
+    }
+
+    @Test
+    void changes_of_a_record_that_wait_together_are_one_look() throws Exception {
+        var id = insertSynced("name", "'Ada'");
+        underWay.awaitNothing();
+        var before = calls(stripe, id).size();
+        application.stopRoute("stripe-customers");
+        try (var sql = Sql.open(hub)) {
+            for (int i = 1; i <= 10; i++) {
+                sql.run("update customers set phone = '+" + i + "' where id = " + id);
+            }
+        }
+        application.startRoute("stripe-customers");
+        eventually().until(() -> customer(stripe, id).path("phone").asText(), "+10"::equals);
+        underWay.awaitNothing();
+        assertEquals(before + 1, calls(stripe, id).size());
+    }
+
+    @Test
     void a_row_becomes_a_customer() throws Exception {
         var id = insert("name, email, phone, description, address",
                 "'Zoë O''Neill 😀', 'zoe@example.com', '+47 22 00 00 00', 'first' || chr(10) || 'second', '" + ADDRESS + "'");

@@ -160,7 +160,7 @@ class WatchTest {
         insert("Lise");
         eventually().until(() -> metrics(), allOf(
                 containsString("bactrian_call_seconds_bucket{entity=\"customers\",outcome=\"ok\",system=\"stripe\",le=\"0.25\"}"),
-                containsString("bactrian_permit_wait_seconds_count{camelContext=\"bactrian\",system=\"stripe\"}"),
+                containsString("bactrian_permit_wait_seconds_count{system=\"stripe\"}"),
                 containsString("bactrian_change_latency_seconds_bucket{entity=\"customers\",system=\"stripe\",le=\"1.0\"}"),
                 containsString("bactrian_event_latency_seconds_count{entity=\"customers\",outcome=\"echo\",system=\"stripe\"}"),
                 containsString("bactrian_instances 1"),

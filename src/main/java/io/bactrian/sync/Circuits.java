@@ -1,4 +1,4 @@
-package io.bactrian;
+package io.bactrian.sync;
 
 import io.github.resilience4j.circuitbreaker.CircuitBreaker;
 import io.github.resilience4j.circuitbreaker.CircuitBreakerConfig;

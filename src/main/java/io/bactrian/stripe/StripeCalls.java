@@ -1,0 +1,170 @@
+package io.bactrian.stripe;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.bactrian.sync.Hash;
+import io.bactrian.sync.Permits;
+import java.math.BigDecimal;
+import java.util.Map;
+import org.apache.camel.CamelContext;
+import org.apache.camel.CamelContextAware;
+import org.apache.camel.Exchange;
+import org.apache.camel.ProducerTemplate;
+
+/** Makes the calls for which mappings and writers ask, as steps of routes. Each waits for its permit. */
+public final class StripeCalls implements CamelContextAware {
+
+    private static final ObjectMapper JSON = JsonMapper.builder().enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS).build();
+
+    private String component = "stripe";
+    private String system = "stripe";
+    private Permits permits;
+    private BigDecimal rateLimit;
+    private CamelContext camel;
+    private volatile ProducerTemplate routes;
+
+    /** The name of the component that makes the calls. */
+    public void setComponent(String component) {
+        this.component = component;
+    }
+
+    /** The name of the system, as in sync.link. */
+    public void setSystem(String system) {
+        this.system = system;
+    }
+
+    public void setPermits(Permits permits) {
+        this.permits = permits;
+    }
+
+    /** Calls a second, of all instances together. Empty where nothing is called, because there is no key. */
+    public void setRateLimit(String rateLimit) {
+        if (!rateLimit.isBlank()) {
+            this.rateLimit = new BigDecimal(rateLimit.strip());
+            if (this.rateLimit.signum() <= 0) {
+                throw new IllegalArgumentException("stripe.rate-limit must be more than 0; to call nobody, select sync.pause('stripe')");
+            }
+        }
+    }
+
+    /**
+     * Makes the plain call for a claimed record. In: body the request; the variables action, resource, external_id (null for a create), and those of
+     * {@link #send}.
+     */
+    public void call(Exchange exchange) throws Exception {
+        var action = exchange.getVariable("action", String.class);
+        var call = JSON.createObjectNode().put("resource", exchange.getVariable("resource", String.class)).put("method", action.equals("fetch") ? "retrieve" : action)
+                .put("id", exchange.getVariable("external_id", String.class));
+        call.set("request", json(exchange));
+        exchange.getMessage().setBody(call);
+        send(exchange);
+    }
+
+    /**
+     * Makes the call that a claimed record was claimed for, whatever it is. In: body as {@link #ask} takes it; the variables action, external_id,
+     * idempotency_key. Out: body the answer, null when the object is gone; the variables external_id, at, stale, request_id.
+     */
+    public void send(Exchange exchange) throws Exception {
+        var call = (ObjectNode) json(exchange);
+        exchange.getMessage().setBody(call.put("key", exchange.getVariable("idempotency_key", String.class)));
+        ask(exchange);
+        var message = exchange.getMessage();
+        exchange.setVariable("at", message.getHeader(StripeHeaders.DATE));
+        exchange.setVariable("stale", message.getHeader(StripeHeaders.IDEMPOTENT_REPLAYED));
+        exchange.setVariable("request_id", message.getHeader(StripeHeaders.REQUEST_ID));
+        var answer = message.getBody(Map.class);
+        if (exchange.getVariable("external_id") == null) {
+            exchange.setVariable("external_id", answer.get("id"));
+        }
+        // What is deleted in part, or void instead of deleted, is gone only if that was asked for.
+        var action = exchange.getVariable("action", String.class);
+        if ((action.equals("delete") || Boolean.TRUE.equals(answer.get("deleted"))) && !action.equals("update")) {
+            message.setBody(null);
+        }
+    }
+
+    /**
+     * Makes any call. In: body {resource, method, id, request, key}; the variables resource, the class of endpoints, and background. Without a key of its own a
+     * call has one that is never taken for the write of a record, and is the same when it is repeated for the same claim. Whatever points to a record says which
+     * installation's it is (the variable hub). Out: body the answer, and its headers.
+     */
+    public void ask(Exchange exchange) throws Exception {
+        var call = json(exchange);
+        permit(exchange);
+        var message = exchange.getMessage();
+        var method = call.path("method").asText(null);
+        message.removeHeaders("*");
+        message.setHeader(StripeHeaders.OPERATION, call.path("resource").asText(null));
+        message.setHeader(StripeHeaders.METHOD, method);
+        message.setHeader(StripeHeaders.OBJECT_ID, call.path("id").asText(null));
+        message.setHeader(StripeHeaders.IDEMPOTENCY_KEY, call.path("key").asText(null));
+        if (call.path("key").asText(null) == null && exchange.getVariable("claim") instanceof Map<?, ?> claim) {
+            message.setHeader(StripeHeaders.IDEMPOTENCY_KEY, claim.get("key_prefix") + "." + method + ":" + Hash.of(call.toString()));
+        }
+        var request = call.path("request");
+        var hub = exchange.getVariable("hub", String.class);
+        if (hub != null) {
+            name(request, hub);
+            name(request.path("default_price_data"), hub);
+        }
+        message.setBody(request.isObject() ? request : null);
+        routes().send(component + ":customers", exchange);
+        if (exchange.getException() != null) {
+            var failure = exchange.getException();
+            exchange.setException(null);
+            throw failure;
+        }
+    }
+
+    /** Waits until Stripe may be called, and whose account it is is known. In: the variables resource, background. The body stays. */
+    public void permit(Exchange exchange) throws Exception {
+        if (camel.getVariable("global:" + system.replace('-', '_') + "_account") == null) {
+            var known = routes().request("direct:know-" + system + "-account", one -> { });
+            if (known.getException() != null) {
+                throw known.getException();
+            }
+        }
+        if (rateLimit == null) {
+            throw new IllegalStateException("there is no rate limit for " + system + ": set its key");
+        }
+        permits.await(system, exchange.getVariable("resource", String.class), rateLimit, exchange.getVariable("background", false, Boolean.class));
+    }
+
+    private static void name(JsonNode request, String hub) {
+        var hubId = request.path("metadata").path("hub_id");
+        if (!hubId.isMissingNode() && !hubId.isNull()) {
+            ((ObjectNode) request.get("metadata")).put("hub", hub);
+        }
+    }
+
+    private static JsonNode json(Exchange exchange) throws JsonProcessingException {
+        var body = exchange.getMessage().getBody();
+        return body instanceof JsonNode node ? node : body instanceof Map<?, ?> map ? JSON.valueToTree(map) : JSON.readTree(exchange.getMessage().getBody(String.class));
+    }
+
+    private ProducerTemplate routes() {
+        var known = routes;
+        return known == null ? make() : known;
+    }
+
+    private synchronized ProducerTemplate make() {
+        if (routes == null) {
+            routes = camel.createProducerTemplate();
+        }
+        return routes;
+    }
+
+    @Override
+    public CamelContext getCamelContext() {
+        return camel;
+    }
+
+    @Override
+    public void setCamelContext(CamelContext camelContext) {
+        camel = camelContext;
+    }
+}

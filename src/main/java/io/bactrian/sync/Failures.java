@@ -1,0 +1,29 @@
+package io.bactrian.sync;
+
+import org.apache.camel.Exchange;
+
+/** Tells what went wrong with another system, and what follows from it. */
+public interface Failures {
+
+    /** What it means for an event that its mapping failed so. */
+    Unreadable unreadable(Throwable failure);
+
+    /**
+     * Sets the variable {@code result} for the failure of a write, which is the exchange's property {@link Exchange#EXCEPTION_CAUGHT}. It stays
+     * {@code settle} when the object that was to be updated or deleted is gone, for that is an outcome. It is {@code again} when the same call may succeed
+     * in a moment. Else it is {@code fail}, with the variables of {@code sql/record-fail.sql}:
+     *
+     * <ul>
+     *   <li>{@code class}: {@code transient}, {@code permanent} (nothing was written, and only a person or another change of the record can
+     *       mend it), {@code denied} (no record of its kind can be written, for want of a {@code permission}) or {@code fatal} (no record at all)
+     *   <li>{@code permission}: the other system's name of what is missing, or null
+     *   <li>{@code key_spent}: the answer is stored under the idempotency key, and comes again with it
+     *   <li>{@code unanswered}: the system did not do its part, whatever the record; {@code down}: too often of late
+     *   <li>{@code slow_down}: the class of endpoints that was called too fast, empty for all of them; null when none was
+     *   <li>{@code code}, {@code reason}: what a person needs to know, without personal data
+     *   <li>{@code request_id}: the other system's, or null
+     *   <li>{@code retry_after}: seconds that the other system asks to wait, or null
+     * </ul>
+     */
+    void describe(Exchange exchange);
+}
