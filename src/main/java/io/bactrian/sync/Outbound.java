@@ -7,7 +7,6 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
@@ -115,7 +114,7 @@ public final class Outbound implements CamelContextAware {
         if (target != null) {
             return target.equals(integration.system());
         }
-        return Set.of(integration.ops().split("\\s*,\\s*")).contains(in.getHeader("op", String.class))
+        return List.of(integration.ops().split("\\s*,\\s*")).contains(in.getHeader("op", String.class))
                 && conditions.computeIfAbsent(integration.when(), this::condition).matches(message);
     }
 

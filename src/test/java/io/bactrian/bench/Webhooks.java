@@ -1,5 +1,6 @@
 package io.bactrian.bench;
 
+import io.bactrian.sandbox.stripe.ApiCall;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -43,7 +44,7 @@ final class Webhooks implements Benchmark {
             servers.expect("rows with the last name", CUSTOMERS, "select count(*) from customers where name = description || ' ' || email || ' v" + last + "'");
             servers.expect("events in the ledger", (long) CUSTOMERS * (last + 1), "select count(*) from sync.event");
             servers.expect("failures", 0, "select count(*) from sync.failure");
-            Servers.expect("calls to Stripe", 0, servers.stripe.apiCalls().size());
+            Servers.expect("writes to Stripe", 0, servers.stripe.apiCalls().stream().filter(ApiCall::wrote).count());
             double rate = Result.median(rates);
             double p99 = Latencies.median(latencies, Latencies::p99);
             return List.of(

@@ -406,7 +406,7 @@ class StripeComponentTest {
             stripe:customers?apiBase=api.stripe.com   | stripe.api-base (the option apiBase) is not an address such as https://api.stripe.com
             stripe:customers?apiBase=ftp://stripe.com | stripe.api-base (the option apiBase) is not an address such as https://api.stripe.com
             stripe:customers?apiBase=http://a:b@stripe.com | stripe.api-base (the option apiBase) is not an address such as https://api.stripe.com
-            stripe:customers?apiBase=http://127.0.0.1&apiKey=sk_live_1 | which would send the live key stripe.api-key unencrypted: use https:
+            stripe:customers?apiBase=http://127.0.0.1&apiKey=sk%5Flive_1 | which would send the live key stripe.api-key unencrypted: use https:
             stripe:customers?stripeAccount=a%20b      | The option apiVersion or stripeAccount of the stripe component contains a space
             stripe:customers?readTimeout=0            | The option readTimeout must be between 1 ms and 24 days
             stripe:customers?connectTimeout=-1        | The option connectTimeout must be between 1 ms and 24 days
