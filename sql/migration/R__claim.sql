@@ -605,7 +605,8 @@ begin
     elsif v_op = 'update' and l.look_at is null then
       -- The fields that were sent are settled; the answer also tells what others did to the rest meanwhile.
       v_state := p_remote || sync.pick(l.remote_base, array(select f from unnest(v_sent) f
-                                                                       where f <> all (sync.left_to_remote(p_policy, v_sent) || sync.reckoned_anew(v_in_flight, p_remote))));
+                                                                       where f <> all (sync.left_to_remote(p_policy, v_sent) || array(
+                                                                                select p from unnest(v_sent) p where p like '%/%' and l.remote_base -> p <> p_remote -> p))));
       if sync.is_paused_in(p_system) and sync.moved(l.remote_base, v_state, p_fields) <> '{}' then
         l.look_at := p_at;
         v_state := null;

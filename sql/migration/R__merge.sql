@@ -87,6 +87,19 @@ create or replace function sync.reckoned_anew(p_sent jsonb, p_remote jsonb) retu
                   where jsonb_typeof(n.value) = 'number' and jsonb_typeof(p_remote -> f.key -> n.key) = 'number' and p_remote -> f.key -> n.key <> n.value);
 $$;
 
+-- Of parts that were sent, what the remote makes of them but for the keys that were not in the request: an answer that tells another value of one than was
+-- known before tells of somebody's edit.
+create or replace function sync.parts_as_known(l sync.link, p_remote jsonb) returns jsonb language sql immutable as $$
+  select coalesce(jsonb_object_agg(f.key, (p_remote -> f.key) || u.known), '{}')
+    from jsonb_each(case when l.in_flight_op = 'update' then l.in_flight end) f
+    cross join lateral (
+      select coalesce(jsonb_object_agg(k.key, l.remote_base -> f.key -> k.key), '{}') as known
+        from jsonb_each(case when jsonb_typeof(p_remote -> f.key) = 'object' then p_remote -> f.key end) k
+       where coalesce(l.in_flight_base -> f.key, l.hub_base -> f.key) -> k.key = f.value -> k.key
+         and l.remote_base -> f.key -> k.key <> k.value) u
+   where f.key like '%/%' and u.known <> '{}';
+$$;
+
 -- A state without what the policy takes once ('hosted_url: once'), because the remote spells it anew each time: that stays as it was
 -- first told, for as long as there is one.
 create or replace function sync.keep_once(p_policies text, p_state jsonb, p_base jsonb) returns jsonb language plpgsql immutable as $$
@@ -227,7 +240,7 @@ begin
   l := sync.expect_echo(l, v_sent, false);
   l.external_id   := coalesce(p_external_id, l.external_id);
   l.hub_base      := coalesce(l.hub_base, '{}') || sync.pick(l.in_flight, v_sent) || sync.pick(p_remote, v_unsent);
-  l.remote_base   := coalesce(l.remote_base, '{}') || sync.pick(p_remote, v_sent || v_unsent)
+  l.remote_base   := coalesce(l.remote_base, '{}') || sync.pick(p_remote, v_sent || v_unsent) || sync.parts_as_known(l, p_remote)
                      || sync.pick(l.in_flight, sync.left_to_remote(p_policy, v_sent) || sync.reckoned_anew(l.in_flight, p_remote)); -- what differs from that is the remote's edit
   if l.in_flight_op = 'create' then
     perform sync.release(l);

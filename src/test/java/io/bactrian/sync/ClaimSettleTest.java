@@ -738,7 +738,18 @@ class ClaimSettleTest {
         sql.run("delete from invoices");
     }
 
-    /** How long the only failure still waits, in milliseconds. */
+    @Test
+    void an_edit_of_a_part_there_while_another_column_of_it_is_written_is_taken() throws SQLException {
+        assertEquals("created", invoiceEvent(1, LINES));
+        var id = sql.text("select record_id from sync.link where entity = 'invoices'");
+        sql.run("update invoice_items set quantity = 2");
+        var claim = claimInvoice(id);
+        assertEquals("update", claim.get("action"));
+        assertEquals("settled", settleInvoice(id, claim, LINES.replace("a saddle", "a new saddle").replace("quantity:1", "quantity:2")));
+        assertEquals("a new saddle 2", sql.text("select concat_ws(' ', description, quantity) from invoice_items"));
+        assertEquals("none", claimInvoice(id).get("action"));
+        sql.run("delete from invoices");
+    }
 
     // What a person decides, and what nobody could see.
 
@@ -808,6 +819,7 @@ class ClaimSettleTest {
         assertEquals("true", scene.sql.text("select sync.stop_scope('stripe', 'customers', 'out', 'write', 'no', '1')"));
     }
 
+    /** How long the only failure still waits, in milliseconds. */
     private long pause() throws SQLException {
         return scene.sql.number("select (extract(epoch from next_attempt_at - clock_timestamp()) * 1000)::bigint from sync.failure");
     }
