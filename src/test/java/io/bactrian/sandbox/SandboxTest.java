@@ -84,7 +84,7 @@ class SandboxTest {
 
     private static void awaitUp(ChildProcess sandbox) {
         await().atMost(PATIENCE)
-                .failFast("it ended", () -> !sandbox.isAlive())
+                .failFast(() -> assertTrue(sandbox.isAlive(), () -> "it ended, having printed:\n" + sandbox.output() + sandbox.errors()))
                 .until(sandbox::output, containsString("The sandbox is up."));
     }
 
