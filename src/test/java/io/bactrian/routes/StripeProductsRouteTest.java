@@ -23,6 +23,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Products with their prices between Postgres and Stripe. */
 class StripeProductsRouteTest {
@@ -257,6 +258,24 @@ class StripeProductsRouteTest {
         scene.awaitEqual();
         assertEquals("key_" + id, product(id).at("/default_price/lookup_key").asText());
         assertEquals("month", product(id).at("/default_price/recurring/interval").asText());
+        assertEquals(1, prices(product(id), true).size());
+    }
+
+    /** The price that the first change made has the key already; then comes another amount, or the old one again. */
+    @ParameterizedTest
+    @ValueSource(ints = {1300, 1000})
+    void a_lookup_key_is_not_lost_when_the_amount_changes_again_meanwhile(int then) throws Exception {
+        var product = call("POST", "/v1/products", "name=Pro&default_price_data[currency]=eur&default_price_data[unit_amount]=1000&default_price_data[recurring][interval]=month");
+        var id = scene.record("products", product);
+        call("POST", "/v1/prices/" + product.get("default_price").asText(), "lookup_key=again_" + id);
+        scene.awaitNothing();
+        scene.stripe().faults().only("POST", "/v1/products/").probability(Fault.SERVER_ERROR, 1);
+        scene.run("update products set unit_amount = 1200 where id = " + id);
+        StripeScene.eventually().until(() -> prices(product(id), true).size() == 2);
+        scene.run("update products set unit_amount = " + then + " where id = " + id);
+        scene.stripe().faults().clear();
+        scene.awaitEqual();
+        assertEquals(then + " again_" + id, product(id).at("/default_price/unit_amount").asText() + " " + product(id).at("/default_price/lookup_key").asText());
         assertEquals(1, prices(product(id), true).size());
     }
 
