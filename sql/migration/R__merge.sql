@@ -139,6 +139,18 @@ begin
   raise exception '%', p_message;
 end $$;
 
+-- Parts as they were taken, without the references that the remote does not hold: what it does not hold was not agreed on, and goes out once it can
+-- (Stripe keeps no product for a credit, but for what the credit becomes).
+create or replace function sync.parts_as_held(p_agreed jsonb, p_remote jsonb) returns jsonb language sql stable as $$
+  select coalesce(jsonb_object_agg(f.key, f.value || r.missing), '{}')
+    from jsonb_each(p_agreed) f
+    join sync.entity e on e.name = split_part(f.key, '/', 1)
+    cross join lateral (
+      select coalesce(jsonb_object_agg(k, null), '{}') as missing from jsonb_object_keys(e.refs) k
+       where f.value ->> k is not null and p_remote -> f.key ->> k is null) r
+   where f.key like '%/%' and jsonb_typeof(f.value) = 'object' and jsonb_typeof(p_remote -> f.key) = 'object' and r.missing <> '{}';
+$$;
+
 -- The three-way merge of a state of the remote into the hub, field by field. Changes the record where the remote moved,
 -- keeps the hub's where only the hub did, records a conflict where both did. Returns the link with its bases advanced.
 --
@@ -221,6 +233,10 @@ begin
     -- A part that could not be written, because its row is another record's by now, is still to be deleted there.
     v_agreed := v_agreed || sync.pick(v_record, array(select f from unnest(v_taken) f
                                                        where v_take -> f = 'null' or f not like '%/%' or v_record ? f));
+    if sync.parts_as_held(v_agreed, p_remote) <> '{}' then
+      v_agreed := v_agreed || sync.parts_as_held(v_agreed, p_remote);
+      perform sync.poke(l.entity, l.record_id, l.system);
+    end if;
     outcome := case outcome when 'conflict' then 'conflict' else 'applied' end;
   end if;
   l.hub_base    := coalesce(l.hub_base, '{}') || v_agreed;

@@ -629,6 +629,22 @@ class StripeInvoicesRouteTest {
         scene.awaitEqual();
     }
 
+    /** Stripe keeps no product for a credit. */
+    @Test
+    void a_credit_that_becomes_a_charge_in_the_dashboard_gets_its_product_there() throws Exception {
+        var id = synced("'credit', 1, -100");
+        var product = scene.text("insert into products (name) values ('Saddle') returning id");
+        var there = scene.linked("products", product);
+        scene.run("update invoice_items set product_id = " + product + " where invoice_id = " + id);
+        scene.awaitEqual();
+        scene.dashboard().updateLine(item(id, "credit"), Map.of("description", "charge"));
+        scene.awaitText("charge", "select description from invoice_items where invoice_id = " + id);
+        scene.dashboard().updateLine(item(id, "charge"), Map.of("unit_amount", 150));
+        scene.awaitEqual();
+        assertEquals(there, invoice(id).at("/lines/data/0/pricing/price_details/product").asText());
+        assertEquals("150 " + product, scene.text("select unit_amount || ' ' || product_id from invoice_items where invoice_id = " + id));
+    }
+
     @Test
     void an_invoice_of_nothing_is_paid_as_soon_as_it_is_opened() throws Exception {
         var id = synced("'a gift', 1, 0");
