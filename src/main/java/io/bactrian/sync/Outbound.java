@@ -1,17 +1,13 @@
 package io.bactrian.sync;
 
 import io.micrometer.core.instrument.MeterRegistry;
-import java.util.ArrayList;
-import java.util.Collection;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import javax.sql.DataSource;
@@ -20,44 +16,42 @@ import org.apache.camel.CamelContextAware;
 import org.apache.camel.Exchange;
 import org.apache.camel.Predicate;
 import org.apache.camel.component.kafka.KafkaConstants;
+import org.apache.camel.component.kafka.consumer.KafkaManualCommit;
+import org.apache.camel.support.DefaultExchange;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.dao.DataIntegrityViolationException;
 
 /**
  * Makes other systems equal to the records that changed here. One for all systems: what it knows of each is said by the parameters of the template outbound.
- * So many records of a system are looked at and written at once as its concurrency says, however many consumers there are; offsets
- * move only past what is done.
+ * So many records of a system are looked at and written at once as its concurrency says, however many consumers there are, and the transactions that changed them
+ * take turns: an edit of one row does not wait for ten thousand of one statement. A change is committed in Kafka once the look that it asked for is done.
  */
 public final class Outbound implements CamelContextAware {
 
     private static final Logger LOG = LoggerFactory.getLogger(Outbound.class);
     private static final String CONCURRENCY = "8"; // of a system for which none is set
 
-    private final ThreadLocal<Poll> polls = ThreadLocal.withInitial(() -> null);
-    private final Map<String, Executor> workers = new ConcurrentHashMap<>();
+    private static final String TRANSACTION = "\"txId\":";
+    private static final long AGAIN_AFTER_MILLIS = 1000;
+
+    private final Map<String, Workers> workers = new ConcurrentHashMap<>();
+    private final Map<String, Look> waiting = new ConcurrentHashMap<>();
     private final Map<String, Predicate> conditions = new ConcurrentHashMap<>();
     private Map<String, String> concurrency = new HashMap<>();
     private DataSource dataSource;
     private Failures failures;
     private Circuits circuits;
     private CamelContext camel;
+    private ScheduledExecutorService later;
     private volatile Machinery machinery;
+
+    /** Those who look at the records of a system, and what waits for them. */
+    private record Workers(Executor threads, Turns<Look> turns) {
+    }
 
     /** What can only be had once the routes are known. */
     private record Machinery(Map<String, Integration> integrations, Writer writer) {
-    }
-
-    /** What a consumer has fetched and handed on: of each partition in order, of each record the newest. */
-    private record Poll(Object consumer, Map<Object, List<Message>> partitions, Map<String, Job> jobs) {
-    }
-
-    /** A message, and the job that it is done with; null when it asks for nothing. */
-    private record Message(ManualCommit place, Job job) {
-    }
-
-    /** A look at a record, which all changes share that come before it begins. */
-    private record Job(AtomicBoolean begun, CompletableFuture<Void> end) {
     }
 
     public void setDataSource(DataSource dataSource) {
@@ -83,25 +77,28 @@ public final class Outbound implements CamelContextAware {
         this.concurrency = concurrency;
     }
 
-    /**
-     * Takes a message of a table's topic. It returns at once, but for the last one that was fetched: then all that were fetched are done, and committed.
-     *
-     * @throws Exception what stopped one of them, when it is to come again: the messages before it are committed
-     */
-    public void take(String system, String entity, Exchange message) throws Exception {
-        var place = message.getMessage().getHeader(KafkaConstants.MANUAL_COMMIT, ManualCommit.class);
-        var poll = polls.get();
-        if (poll == null || poll.consumer != place.consumer()) {
-            poll = new Poll(place.consumer(), new LinkedHashMap<>(), new HashMap<>());
-            polls.set(poll);
-        }
+    /** Takes a message of a table's topic, and returns at once. It comes again, also to another instance, unless the look that it asks for is done. */
+    public void take(String system, String entity, Exchange message) {
         var integration = machinery().integrations.get(system + "/" + entity);
-        var job = concerns(integration, message) ? begin(integration, message, poll) : null;
-        poll.partitions.computeIfAbsent(place.partition(), partition -> new ArrayList<>()).add(new Message(place, job));
-        if (message.getMessage().getHeader(KafkaConstants.LAST_POLL_RECORD, false, Boolean.class)) {
-            polls.remove();
-            end(poll.partitions.values());
+        var place = message.getMessage().getHeader(KafkaConstants.MANUAL_COMMIT, KafkaManualCommit.class);
+        if (!concerns(integration, message)) {
+            place.commit();
+            return;
         }
+        var in = message.getMessage();
+        var recordId = in.getHeader(KafkaConstants.KEY, String.class);
+        var group = transaction(in.getBody(String.class), recordId);
+        var look = waiting.compute(system + "/" + entity + "/" + recordId, (key, known) -> known != null && known.shows(place) ? known
+                : new Look(new Work(integration, recordId, in.getHeader(KafkaConstants.PARTITION) + "/" + in.getHeader(KafkaConstants.OFFSET),
+                        in.getHeader("changed_at", Long.class), false, false), message.getFromRouteId(), place));
+        await(group, look);
+    }
+
+    /** The transaction that made a change, by its envelope; the record where it does not tell. */
+    private static String transaction(String envelope, String recordId) {
+        int at = envelope == null ? -1 : envelope.lastIndexOf(TRANSACTION);
+        int end = at < 0 ? -1 : envelope.indexOf(',', at);
+        return end < 0 ? recordId : envelope.substring(at, end);
     }
 
     /** Whether a change matters: not one that came from that system, nor what another one is asked. */
@@ -124,48 +121,6 @@ public final class Outbound implements CamelContextAware {
         return predicate;
     }
 
-    private Job begin(Integration integration, Exchange message, Poll poll) {
-        var recordId = message.getMessage().getHeader(KafkaConstants.KEY, String.class);
-        var waiting = poll.jobs.get(recordId);
-        if (waiting != null && !waiting.begun.get()) {
-            return waiting; // it will see this change, too
-        }
-        var work = new Work(integration, recordId,
-                message.getMessage().getHeader(KafkaConstants.PARTITION) + "/" + message.getMessage().getHeader(KafkaConstants.OFFSET),
-                message.getMessage().getHeader("changed_at", Long.class), false, false);
-        var begun = new AtomicBoolean();
-        var job = new Job(begun, CompletableFuture.runAsync(() -> {
-            begun.set(true);
-            sync(work);
-        }, workers(integration.system())));
-        poll.jobs.put(recordId, job);
-        return job;
-    }
-
-    private static void end(Collection<List<Message>> partitions) throws Exception {
-        Exception reason = null;
-        for (var messages : partitions) {
-            ManualCommit done = null;
-            for (var message : messages) {
-                try {
-                    if (message.job != null) {
-                        message.job.end.join();
-                    }
-                    done = message.place;
-                } catch (CompletionException e) {
-                    reason = e.getCause() instanceof Exception cause ? cause : e;
-                    break;
-                }
-            }
-            if (done != null) {
-                done.commit();
-            }
-        }
-        if (reason != null) {
-            throw reason;
-        }
-    }
-
     /**
      * Looks at a record that no change asks for. In: the variables system, entity, record_id; cause; background, true for work that others go before; and
      * unlisted, true when a reconcile did not find its object in the list.
@@ -184,11 +139,34 @@ public final class Outbound implements CamelContextAware {
         }
     }
 
-    private Executor workers(String system) {
-        return workers.computeIfAbsent(system, name -> {
-            int threads = Integer.parseInt(concurrency.getOrDefault(name, CONCURRENCY));
-            return camel.getExecutorServiceManager().newThreadPool(this, name, threads, threads);
-        });
+    private void await(Object group, Look look) {
+        var all = workers(look.work().integration().system());
+        all.turns.add(group, look);
+        all.threads.execute(() -> look(all.turns.poll()));
+    }
+
+    private void look(Look look) {
+        if (camel.isStopping() || camel.isStopped() || !look.begin()) {
+            return;
+        }
+        var integration = look.work().integration();
+        waiting.remove(integration.system() + "/" + integration.entity() + "/" + look.work().recordId(), look);
+        var running = new DefaultExchange(camel);
+        camel.getInflightRepository().add(running, look.route()); // the end waits for it
+        try {
+            sync(look.work());
+            look.done();
+        } catch (Exception e) {
+            LOG.warn("{} {} {} cannot be looked at, and is tried again: {}", integration.system(), integration.entity(), look.work().recordId(), e.getMessage());
+            later.schedule(() -> await(look, look.again()), AGAIN_AFTER_MILLIS, TimeUnit.MILLISECONDS);
+        } finally {
+            camel.getInflightRepository().remove(running, look.route());
+        }
+    }
+
+    private Workers workers(String system) {
+        return workers.computeIfAbsent(system, name -> new Workers(camel.getExecutorServiceManager()
+                .newFixedThreadPool(this, name, Integer.parseInt(concurrency.getOrDefault(name, CONCURRENCY))), new Turns<>()));
     }
 
     private Machinery machinery() {
@@ -213,5 +191,6 @@ public final class Outbound implements CamelContextAware {
     @Override
     public void setCamelContext(CamelContext camelContext) {
         camel = camelContext;
+        later = camel.getExecutorServiceManager().newSingleThreadScheduledExecutor(this, "again");
     }
 }

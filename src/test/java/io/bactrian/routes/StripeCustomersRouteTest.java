@@ -380,6 +380,22 @@ class StripeCustomersRouteTest {
     }
 
     @Test
+    void an_edit_of_one_row_does_not_wait_for_a_statement_that_changed_many() throws Exception {
+        stripe.faults().latency(300, 100);
+        try {
+            run("insert into customers (name) select 'of many' from generate_series(1, 600)");
+            var alone = insert("name", "'alone'");
+            linked("stripe", alone);
+            var before = stripe.dashboard().customers().stream().filter(customer -> customer.path("name").asText().equals("of many")).count();
+            assertTrue(before < 300, before + " of 600 went before it");
+        } finally {
+            stripe.faults().clear();
+        }
+        eventually().until(() -> stripe.dashboard().customers().stream().filter(customer -> customer.path("name").asText().equals("of many")).count() == 600);
+        underWay.awaitNothing();
+    }
+
+    @Test
     void a_change_that_nobody_heard_of_is_found_by_the_sweep() throws Exception {
         application.stopRoute("capture-heartbeat");
         application.stopRoute("capture-listen");
