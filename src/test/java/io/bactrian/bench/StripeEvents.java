@@ -16,22 +16,23 @@ final class StripeEvents {
     /**
      * A customer has been created in Stripe.
      *
+     * @param path where it is sent
      * @param created the event's time in epoch seconds
      */
-    static byte[] created(int customer, String name, long created) {
-        return request("evt_c" + customer, "customer.created", customer, name, created, "");
+    static byte[] created(String path, int customer, String name, long created) {
+        return request(path, "evt_c" + customer, "customer.created", customer, name, created, "");
     }
 
     /** A customer's name has been changed in Stripe. */
-    static byte[] updated(int customer, String name, String previousName, int version, long created) {
-        return request("evt_u" + customer + "_" + version, "customer.updated", customer, name, created, """
+    static byte[] updated(String path, int customer, String name, String previousName, int version, long created) {
+        return request(path, "evt_u" + customer + "_" + version, "customer.updated", customer, name, created, """
                 ,
                     "previous_attributes": {
                       "name": "%s"
                     }""".formatted(previousName));
     }
 
-    private static byte[] request(String event, String type, int customer, String name, long created, String previous) {
+    private static byte[] request(String path, String event, String type, int customer, String name, long created, String previous) {
         var body = """
                 {
                   "id": "%s",
@@ -86,14 +87,14 @@ final class StripeEvents {
                 }""".formatted(event, created, customer, customer, name, customer, previous, type);
         long now = Instant.now().getEpochSecond();
         return """
-                POST /webhooks/stripe HTTP/1.1\r
+                POST %s HTTP/1.1\r
                 Host: 127.0.0.1\r
                 Content-Type: application/json; charset=utf-8\r
                 Content-Length: %d\r
                 Stripe-Signature: t=%d,v1=%s\r
                 User-Agent: Stripe/1.0 (+https://stripe.com/docs/webhooks)\r
                 \r
-                %s""".formatted(body.length(), now, sign(now + "." + body), body).getBytes(StandardCharsets.US_ASCII);
+                %s""".formatted(path, body.length(), now, sign(now + "." + body), body).getBytes(StandardCharsets.US_ASCII);
     }
 
     private static String sign(String payload) {
