@@ -45,9 +45,10 @@ begin
   return null;
 end $$;
 
-create or replace function sync.is_blocked(p_system text, p_entity text) returns boolean language sql stable as $$
-  select exists (select from sync.blocked b where b.system = p_system and b.entity = p_entity);
-$$;
+create or replace function sync.is_blocked(p_system text, p_entity text) returns boolean language plpgsql stable as $$
+begin
+  return exists (select from sync.blocked b where b.system = p_system and b.entity = p_entity);
+end $$;
 
 -- Stops a table that cannot be seen. Says whether there is anything that stands in its way.
 create or replace function sync.block(p_system text, p_entity text) returns boolean language plpgsql as $$

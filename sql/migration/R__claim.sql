@@ -400,9 +400,10 @@ begin
 end $$;
 
 -- Whether a write of unknown outcome may have deleted a part.
-create or replace function sync.deletes_part(l sync.link) returns boolean language sql immutable as $$
-  select l.in_flight_op = 'update' and exists (select from jsonb_each(l.in_flight) f where f.key like '%/%' and f.value = 'null');
-$$;
+create or replace function sync.deletes_part(l sync.link) returns boolean language plpgsql immutable as $$
+begin
+  return l.in_flight_op = 'update' and exists (select from jsonb_each(l.in_flight) f where f.key like '%/%' and f.value = 'null');
+end $$;
 
 -- Whether a write of unknown outcome refers to a record whose object is gone since: it cannot be repeated as it was.
 create or replace function sync.names_what_is_gone(l sync.link, p_fields text[]) returns boolean language plpgsql as $$
@@ -413,13 +414,14 @@ begin
 end $$;
 
 -- Whether a part has an object that an event told of without saying what it is like. One that does not fit waits for a person.
-create or replace function sync.has_unknown_part(l sync.link) returns boolean language sql stable as $$
-  select l.external_id is not null and l.deleted_at is null and exists (
+create or replace function sync.has_unknown_part(l sync.link) returns boolean language plpgsql stable as $$
+begin
+  return l.external_id is not null and l.deleted_at is null and exists (
     select from sync.link p join sync.entity e on e.name = p.entity and e.part_of = l.entity
      where p.system = l.system and p.whole = l.record_id and p.external_id is not null
        and coalesce(l.remote_base -> (p.entity || '/' || p.record_id), 'null') = 'null')
     and not exists (select from sync.failure f where f.system = l.system and f.entity = l.entity and f.record_id = l.record_id and f.direction = 'in');
-$$;
+end $$;
 
 -- Gives up a write that may have made a part and that cannot be repeated, because its idempotency key is of no use any more: the
 -- whole is read, and shows whether the part is there. What it says counts as older than any edit here, the deletion of the part's row
@@ -435,10 +437,11 @@ begin
 end $$;
 
 -- Whether the whole is to be read before anything else is written, because a part may have been made.
-create or replace function sync.seeks_part(l sync.link) returns boolean language sql immutable as $$
-  select l.look_at is not null and exists (
+create or replace function sync.seeks_part(l sync.link) returns boolean language plpgsql immutable as $$
+begin
+  return l.look_at is not null and exists (
     select from jsonb_each(l.hub_base) f where f.key like '%/%' and f.value <> 'null' and coalesce(l.remote_base -> f.key, 'null') = 'null');
-$$;
+end $$;
 
 -- The whole was read: a part that is not in it was never made, or is gone, whatever was thought of it.
 create or replace function sync.miss_parts(l sync.link) returns sync.link language plpgsql as $$
@@ -725,14 +728,15 @@ begin
 end $$;
 
 -- A call that was claimed, in words: what was sent, not what it says.
-create or replace function sync.describe_call(l sync.link, p_system text) returns text language sql stable as $$
-  select case l.in_flight_op
+create or replace function sync.describe_call(l sync.link, p_system text) returns text language plpgsql stable as $$
+begin
+  return case l.in_flight_op
            when 'create' then 'create in ' || p_system
            when 'update' then 'update in ' || p_system || ' of ' || (select string_agg(f, ', ' order by f) from jsonb_object_keys(l.in_flight) f)
            when 'delete' then 'delete in ' || p_system
            when 'fetch'  then case when l.in_flight ? 'point' then 'pointer added, and read from ' else 'read from ' end || p_system
            else 'write to ' || p_system || ', whose event came before the answer' end;
-$$;
+end $$;
 
 -- Ends a claim whose call failed. The record waits in sync.failure; its next change tries again by itself.
 --

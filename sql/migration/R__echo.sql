@@ -76,11 +76,12 @@ begin
 end $$;
 
 -- Whether what we wrote to a field still stands on both sides.
-create or replace function sync.stands(l sync.link, p_record jsonb, p_field text, p_written jsonb) returns boolean language sql immutable as $$
-  select p_record is not null
+create or replace function sync.stands(l sync.link, p_record jsonb, p_field text, p_written jsonb) returns boolean language plpgsql immutable as $$
+begin
+  return p_record is not null
      and coalesce(p_record -> p_field, 'null') = coalesce(l.hub_base -> p_field, 'null')
      and coalesce(l.remote_base -> p_field, 'null') = coalesce(p_written -> p_field, 'null');
-$$;
+end $$;
 
 -- An edit in the remote that is told of too late to be merged. It may be one that a write of ours has replaced: its time
 -- then decides who should have won. Whether it is one, only the event of our write knows, which comes later, or was here.

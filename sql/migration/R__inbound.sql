@@ -64,13 +64,19 @@ begin
   end loop;
 end $$;
 
+-- An event, to be applied again.
+create or replace function sync.as_it_came(p_event text, p_remote text, p_previous text, p_error text, p_fields text[], p_policy text) returns jsonb
+language plpgsql immutable as $$
+begin
+  return jsonb_build_object('event', p_event, 'remote', p_remote, 'previous', p_previous, 'error', p_error, 'fields', p_fields, 'policy', p_policy);
+end $$;
+
 create or replace function sync.apply_one(
   p_system text, p_entity text, p_event text, p_remote text, p_previous text, p_error text, p_fields text[], p_policy text)
 returns text language plpgsql as $$
 declare
   e           jsonb := p_event::jsonb;
   v_outcome   text;
-  v_held      jsonb;
   v_waits_for text;
   v_record_id text;
   v_unread    boolean := false;
@@ -91,10 +97,10 @@ begin
     e := e - 'denied';
     p_event := e::text;
   end if;
-  v_held := jsonb_build_object('event', p_event, 'remote', p_remote, 'previous', p_previous, 'error', p_error, 'fields', p_fields, 'policy', p_policy);
   if sync.is_paused_in(p_system) or sync.is_blocked(p_system, p_entity) then
     insert into sync.event (system, event_id, entity, type, created, external_id, outcome, held)
-         values (p_system, e ->> 'id', p_entity, e ->> 'type', to_timestamp((e ->> 'at')::float8), e ->> 'external_id', 'held', v_held);
+         values (p_system, e ->> 'id', p_entity, e ->> 'type', to_timestamp((e ->> 'at')::float8), e ->> 'external_id', 'held',
+                 sync.as_it_came(p_event, p_remote, p_previous, p_error, p_fields, p_policy));
     return 'held';
   end if;
   begin
@@ -146,7 +152,8 @@ begin
   end;
   insert into sync.event (system, event_id, entity, type, created, external_id, outcome, held, waits_for)
        values (p_system, e ->> 'id', p_entity, e ->> 'type', to_timestamp((e ->> 'at')::float8), e ->> 'external_id', v_outcome,
-               case when v_outcome in ('failed', 'waiting', 'held') or v_unread then v_held end, v_waits_for);
+               case when v_outcome in ('failed', 'waiting', 'held') or v_unread then sync.as_it_came(p_event, p_remote, p_previous, p_error, p_fields, p_policy) end,
+               v_waits_for);
   select t.record_id into v_record_id from sync.link t
    where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id';
   if found then

@@ -2,9 +2,10 @@
 -- Repeatable: every statement replaces what is there.
 
 -- The id of this installation.
-create or replace function sync.hub() returns text language sql stable as $$
-  select i.id from sync.installation i;
-$$;
+create or replace function sync.hub() returns text language plpgsql stable as $$
+begin
+  return (select i.id from sync.installation i);
+end $$;
 
 -- Whose record an object points to: ours; other: another installation's; unsaid: it names no installation, as objects do that an
 -- older version or a person made; none: it points to no record.
@@ -189,9 +190,10 @@ begin
 end $$;
 
 -- Whether a system is only told things, such as who is welcomed: what it was told is no object of an account.
-create or replace function sync.is_told_only(p_system text) returns boolean language sql stable as $$
-  select coalesce(bool_and(array_to_string(i.fields, '') = ''), false) from sync.integration i where i.system = p_system;
-$$;
+create or replace function sync.is_told_only(p_system text) returns boolean language plpgsql stable as $$
+begin
+  return (select coalesce(bool_and(array_to_string(i.fields, '') = ''), false) from sync.integration i where i.system = p_system);
+end $$;
 
 -- This is another installation from now on: with an id of its own, and no link. The rows stay; the objects that they had are the other
 -- installation's.

@@ -2,11 +2,12 @@
 -- Repeatable: every statement replaces what is there.
 
 -- The policy for one field: 'newest, status: remote' is newest, but remote for status.
-create or replace function sync.policy(p_policies text, p_field text) returns text language sql immutable as $$
-  select coalesce((select btrim(split_part(p, ':', 2)) from string_to_table(p_policies, ',') p
+create or replace function sync.policy(p_policies text, p_field text) returns text language plpgsql immutable as $$
+begin
+  return coalesce((select btrim(split_part(p, ':', 2)) from string_to_table(p_policies, ',') p
                     where p like '%:%' and p_field = any (regexp_split_to_array(btrim(split_part(p, ':', 1)), '\s*\+\s*'))),
                   btrim(split_part(p_policies, ',', 1)));
-$$;
+end $$;
 
 -- The fields that the policy decides together with one, that one among them: 'newest, unit_amount + currency: newest' never
 -- takes the amount of one side and the currency of the other.
@@ -44,10 +45,11 @@ begin
 end $$;
 
 -- Whether the remote holds a part of the hub's value only: a text that was cut for it.
-create or replace function sync.holds_less(p_remote jsonb, p_hub jsonb) returns boolean language sql immutable as $$
-  select coalesce(jsonb_typeof(p_remote) = 'string' and jsonb_typeof(p_hub) = 'string' and p_remote <> '""'
+create or replace function sync.holds_less(p_remote jsonb, p_hub jsonb) returns boolean language plpgsql immutable as $$
+begin
+  return coalesce(jsonb_typeof(p_remote) = 'string' and jsonb_typeof(p_hub) = 'string' and p_remote <> '""'
                   and length(rtrim(p_hub #>> '{}')) > length(p_remote #>> '{}') and starts_with(p_hub #>> '{}', rtrim(p_remote #>> '{}')), false);
-$$;
+end $$;
 
 -- A value of the hub's after an edit of the remote's: of an object only the keys that moved there.
 create or replace function sync.edited(p_hub jsonb, p_from jsonb, p_to jsonb) returns jsonb language plpgsql immutable as $$
@@ -79,26 +81,28 @@ begin
 end $$;
 
 -- The parts in which the remote has made another number of one that was sent: that is no way to spell it, but what it is worth there.
-create or replace function sync.reckoned_anew(p_sent jsonb, p_remote jsonb) returns text[] language sql immutable as $$
-  select coalesce(array_agg(f.key), '{}')
-    from jsonb_each(p_sent) f
-   where f.key like '%/%' and jsonb_typeof(f.value) = 'object' and jsonb_typeof(p_remote -> f.key) = 'object'
-     and exists (select from jsonb_each(f.value) n
-                  where jsonb_typeof(n.value) = 'number' and jsonb_typeof(p_remote -> f.key -> n.key) = 'number' and p_remote -> f.key -> n.key <> n.value);
-$$;
+create or replace function sync.reckoned_anew(p_sent jsonb, p_remote jsonb) returns text[] language plpgsql immutable as $$
+begin
+  return (select coalesce(array_agg(f.key), '{}')
+      from jsonb_each(p_sent) f
+     where f.key like '%/%' and jsonb_typeof(f.value) = 'object' and jsonb_typeof(p_remote -> f.key) = 'object'
+       and exists (select from jsonb_each(f.value) n
+                    where jsonb_typeof(n.value) = 'number' and jsonb_typeof(p_remote -> f.key -> n.key) = 'number' and p_remote -> f.key -> n.key <> n.value));
+end $$;
 
 -- Of parts that were sent, what the remote makes of them but for the keys that were not in the request: an answer that tells another value of one than was
 -- known before tells of somebody's edit.
-create or replace function sync.parts_as_known(l sync.link, p_remote jsonb) returns jsonb language sql immutable as $$
-  select coalesce(jsonb_object_agg(f.key, (p_remote -> f.key) || u.known), '{}')
-    from jsonb_each(case when l.in_flight_op = 'update' then l.in_flight end) f
-    cross join lateral (
-      select coalesce(jsonb_object_agg(k.key, l.remote_base -> f.key -> k.key), '{}') as known
-        from jsonb_each(case when jsonb_typeof(p_remote -> f.key) = 'object' then p_remote -> f.key end) k
-       where coalesce(l.in_flight_base -> f.key, l.hub_base -> f.key) -> k.key = f.value -> k.key
-         and l.remote_base -> f.key -> k.key <> k.value) u
-   where f.key like '%/%' and u.known <> '{}';
-$$;
+create or replace function sync.parts_as_known(l sync.link, p_remote jsonb) returns jsonb language plpgsql immutable as $$
+begin
+  return (select coalesce(jsonb_object_agg(f.key, (p_remote -> f.key) || u.known), '{}')
+      from jsonb_each(case when l.in_flight_op = 'update' then l.in_flight end) f
+      cross join lateral (
+        select coalesce(jsonb_object_agg(k.key, l.remote_base -> f.key -> k.key), '{}') as known
+          from jsonb_each(case when jsonb_typeof(p_remote -> f.key) = 'object' then p_remote -> f.key end) k
+         where coalesce(l.in_flight_base -> f.key, l.hub_base -> f.key) -> k.key = f.value -> k.key
+           and l.remote_base -> f.key -> k.key <> k.value) u
+     where f.key like '%/%' and u.known <> '{}');
+end $$;
 
 -- A state without what the policy takes once ('hosted_url: once'), because the remote spells it anew each time: that stays as it was
 -- first told, for as long as there is one.
@@ -141,15 +145,16 @@ end $$;
 
 -- Parts as they were taken, without the references that the remote does not hold: what it does not hold was not agreed on, and goes out once it can
 -- (Stripe keeps no product for a credit, but for what the credit becomes).
-create or replace function sync.parts_as_held(p_agreed jsonb, p_remote jsonb) returns jsonb language sql stable as $$
-  select coalesce(jsonb_object_agg(f.key, f.value || r.missing), '{}')
-    from jsonb_each(p_agreed) f
-    join sync.entity e on e.name = split_part(f.key, '/', 1)
-    cross join lateral (
-      select coalesce(jsonb_object_agg(k, null), '{}') as missing from jsonb_object_keys(e.refs) k
-       where f.value ->> k is not null and p_remote -> f.key ->> k is null) r
-   where f.key like '%/%' and jsonb_typeof(f.value) = 'object' and jsonb_typeof(p_remote -> f.key) = 'object' and r.missing <> '{}';
-$$;
+create or replace function sync.parts_as_held(p_agreed jsonb, p_remote jsonb) returns jsonb language plpgsql stable as $$
+begin
+  return (select coalesce(jsonb_object_agg(f.key, f.value || r.missing), '{}')
+      from jsonb_each(p_agreed) f
+      join sync.entity e on e.name = split_part(f.key, '/', 1)
+      cross join lateral (
+        select coalesce(jsonb_object_agg(k, null), '{}') as missing from jsonb_object_keys(e.refs) k
+         where f.value ->> k is not null and p_remote -> f.key ->> k is null) r
+     where f.key like '%/%' and jsonb_typeof(f.value) = 'object' and jsonb_typeof(p_remote -> f.key) = 'object' and r.missing <> '{}');
+end $$;
 
 -- The three-way merge of a state of the remote into the hub, field by field. Changes the record where the remote moved,
 -- keeps the hub's where only the hub did, records a conflict where both did. Returns the link with its bases advanced.
@@ -233,7 +238,7 @@ begin
     -- A part that could not be written, because its row is another record's by now, is still to be deleted there.
     v_agreed := v_agreed || sync.pick(v_record, array(select f from unnest(v_taken) f
                                                        where v_take -> f = 'null' or f not like '%/%' or v_record ? f));
-    if sync.parts_as_held(v_agreed, p_remote) <> '{}' then
+    if array_to_string(v_taken, ',') like '%/%' and sync.parts_as_held(v_agreed, p_remote) <> '{}' then
       v_agreed := v_agreed || sync.parts_as_held(v_agreed, p_remote);
       perform sync.poke(l.entity, l.record_id, l.system);
     end if;

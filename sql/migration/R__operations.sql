@@ -53,9 +53,10 @@ begin
                 (select count(*) from sync.event where system = p_system and outcome = 'held'));
 end $$;
 
-create or replace function sync.is_paused_in(p_system text) returns boolean language sql stable as $$
-  select exists (select from sync.system where name = p_system and in_paused_at is not null);
-$$;
+create or replace function sync.is_paused_in(p_system text) returns boolean language plpgsql stable as $$
+begin
+  return exists (select from sync.system where name = p_system and in_paused_at is not null);
+end $$;
 
 -- Whether the holder of that lease may call the system. While the circuit is open, one may now and then: the probe.
 create or replace function sync.may_call(p_system text, p_token bigint) returns boolean language plpgsql as $$

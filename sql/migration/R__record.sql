@@ -29,9 +29,10 @@ begin
 end $$;
 
 -- Whether the entity is a table that is tracked at present, and not dropped.
-create or replace function sync.tracked(p_entity text) returns boolean language sql stable as $$
-  select exists (select from sync.entity e join pg_class c on c.oid = e.relation where e.name = p_entity);
-$$;
+create or replace function sync.tracked(p_entity text) returns boolean language plpgsql stable as $$
+begin
+  return exists (select from sync.entity e join pg_class c on c.oid = e.relation where e.name = p_entity);
+end $$;
 
 -- The fields of an integration with each part of a record by its name: 'invoice_items/*' stands for all parts that any of
 -- these states has. Other fields stand for themselves.
@@ -495,10 +496,11 @@ begin
 end $$;
 
 create or replace function sync.external_ref(p_system text, p_entity text, p_record_id text, p_gone_too boolean default false)
-returns text language sql stable as $$
-  select l.external_id from sync.link l
-   where l.system = p_system and l.entity = p_entity and l.record_id = p_record_id and (p_gone_too or l.deleted_at is null);
-$$;
+returns text language plpgsql stable as $$
+begin
+  return (select l.external_id from sync.link l
+     where l.system = p_system and l.entity = p_entity and l.record_id = p_record_id and (p_gone_too or l.deleted_at is null));
+end $$;
 
 -- One external object at a time: two events about one that is not linked yet must not make two records.
 create or replace function sync.lock_external(p_system text, p_entity text, p_external_id text) returns void language plpgsql as $$

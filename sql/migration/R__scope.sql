@@ -2,15 +2,17 @@
 -- Repeatable: every statement replaces what is there.
 
 -- Whether reading (in) or writing (out) that kind of object is stopped at present, and no call is due to try again.
-create or replace function sync.is_stopped(p_system text, p_entity text, p_direction text) returns boolean language sql stable as $$
-  select exists (select from sync.scope c
+create or replace function sync.is_stopped(p_system text, p_entity text, p_direction text) returns boolean language plpgsql stable as $$
+begin
+  return exists (select from sync.scope c
                   where c.system = p_system and c.entity = p_entity and c.direction = p_direction and c.stopped_at is not null and c.probe_at > clock_timestamp());
-$$;
+end $$;
 
 -- Whether nothing of that kind may be read at present: paused by a person, or for want of a permission.
-create or replace function sync.is_paused_in(p_system text, p_entity text) returns boolean language sql stable as $$
-  select sync.is_paused_in(p_system) or sync.is_stopped(p_system, p_entity, 'in');
-$$;
+create or replace function sync.is_paused_in(p_system text, p_entity text) returns boolean language plpgsql stable as $$
+begin
+  return sync.is_paused_in(p_system) or sync.is_stopped(p_system, p_entity, 'in');
+end $$;
 
 -- Whether the holder of that lease may read or write that kind of object. While it is stopped, one may now and then: the probe.
 create or replace function sync.may_touch(p_system text, p_entity text, p_direction text, p_token bigint) returns boolean language plpgsql as $$
