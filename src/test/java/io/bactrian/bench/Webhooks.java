@@ -53,7 +53,7 @@ final class Webhooks implements Benchmark {
             results.add(new Result("memory of the application after these webhooks", memory + " MB", "", "≤ " + MEMORY_TARGET + " MB", memory <= MEMORY_TARGET, 1, 1));
 
             servers.expect("customers", customers, "select count(*) from customers");
-            servers.expect("rows with the last name", CUSTOMERS, "select count(*) from customers where name = description || ' ' || email || ' v" + version + "'");
+            servers.expect("rows with the last name", customers, "select count(*) from customers where name = description || ' ' || email || ' v" + version + "'");
             servers.expect("events in the ledger", events, "select count(*) from sync.event");
             servers.expect("failures", 0, "select count(*) from sync.failure");
             Servers.expect("writes to Stripe", 0, servers.stripe.apiCalls().stream().filter(ApiCall::wrote).count());
