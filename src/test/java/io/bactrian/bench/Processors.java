@@ -21,7 +21,10 @@ final class Processors {
 
     Processors(Servers servers, Application application) throws SQLException {
         this.application = application;
-        postmaster = ProcessHandle.of(servers.number("select pg_backend_pid()")).flatMap(ProcessHandle::parent).orElseThrow();
+        try (var connection = servers.connect(); var statement = connection.createStatement(); var rows = statement.executeQuery("select pg_backend_pid()")) {
+            rows.next();
+            postmaster = ProcessHandle.of(rows.getLong(1)).flatMap(ProcessHandle::parent).orElseThrow();
+        }
     }
 
     /** Threads for those who send. What they took is known once each has called {@link #note}. */
