@@ -4,18 +4,22 @@ import io.bactrian.Topics;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Function;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 import org.apache.camel.CamelContext;
 import org.apache.camel.CamelContextAware;
 import org.apache.camel.Route;
 import org.apache.camel.component.kafka.KafkaEndpoint;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.ListConsumerGroupOffsetsSpec;
 import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 
 /**
  * How many messages each group of consumers has before it. It asks the broker, as the consumers' own metrics end with the consumers that
@@ -27,29 +31,49 @@ public final class ConsumerLag implements CamelContextAware {
     private CamelContext camel;
 
     /**
-     * Asks about every group that a route of this instance belongs to, whether that route runs or not.
+     * What the brokers say.
      *
-     * @throws ExecutionException when the broker is away or refuses
+     * @param lags of the topics that can be read
+     * @param unread the other ones
      */
-    public List<Lag> read() throws ExecutionException, InterruptedException {
-        var lags = new ArrayList<Lag>();
-        try (var admin = topics.admin()) {
-            for (var group : groups().entrySet()) {
-                lags.addAll(read(admin, group.getKey(), group.getValue()));
-            }
-        }
-        return lags;
+    public record Answer(List<Lag> lags, List<Unread> unread) {
     }
 
-    private static List<Lag> read(Admin admin, String group, String topic) throws ExecutionException, InterruptedException {
-        int count = admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions().size();
-        var partitions = IntStream.range(0, count).mapToObj(number -> new TopicPartition(topic, number)).toList();
-        var done = admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get();
+    /**
+     * Asks about every group that a route of this instance belongs to, whether that route runs or not, and about each topic by itself.
+     *
+     * @throws ExecutionException when the brokers are away or refuse whatever is asked
+     */
+    public Answer read() throws ExecutionException, InterruptedException {
+        var answer = new Answer(new ArrayList<>(), new ArrayList<>());
+        ExecutionException failure = null;
+        try (var admin = topics.admin()) {
+            var groups = groups();
+            var descriptions = admin.describeTopics(Set.copyOf(groups.values())).topicNameValues();
+            var places = admin.listConsumerGroupOffsets(groups.keySet().stream().collect(Collectors.toMap(Function.identity(), group -> new ListConsumerGroupOffsetsSpec())));
+            for (var group : groups.entrySet()) {
+                try {
+                    answer.lags.addAll(read(admin, group.getKey(), descriptions.get(group.getValue()).get(), places.partitionsToOffsetAndMetadata(group.getKey()).get()));
+                } catch (ExecutionException e) {
+                    answer.unread.add(new Unread(group.getKey(), group.getValue(), e.getCause() instanceof UnknownTopicOrPartitionException ? null : Causes.root(e)));
+                    failure = e;
+                }
+            }
+        }
+        if (failure != null && answer.lags.isEmpty() && answer.unread.stream().noneMatch(Unread::isMissing)) {
+            throw failure;
+        }
+        return answer;
+    }
+
+    private static List<Lag> read(Admin admin, String group, TopicDescription topic, Map<TopicPartition, OffsetAndMetadata> done)
+            throws ExecutionException, InterruptedException {
+        var partitions = topic.partitions().stream().map(partition -> new TopicPartition(topic.name(), partition.partition())).toList();
         var last = offsets(admin, partitions, OffsetSpec.latest());
         var first = offsets(admin, partitions.stream().filter(partition -> done.get(partition) == null).toList(), OffsetSpec.earliest());
         return partitions.stream().map(partition -> {
             long next = done.get(partition) == null ? first.get(partition) : done.get(partition).offset();
-            return new Lag(group, topic, partition.partition(), next, Math.max(0, last.get(partition) - next));
+            return new Lag(group, topic.name(), partition.partition(), next, Math.max(0, last.get(partition) - next));
         }).toList();
     }
 

@@ -12,9 +12,6 @@ public record Lag(String group, String topic, int partition, long next, long mes
 
     /** What waits in that partition. */
     Work work() {
-        var names = group.split("\\.", 3);
-        var system = names.length == 3 ? names[1] : group;
-        var entity = names.length == 3 ? names[2] : "";
-        return new Work("messages", system, entity, topic + " " + partition + "/" + next);
+        return Work.of(group, "messages", topic + " " + partition + "/" + next);
     }
 }

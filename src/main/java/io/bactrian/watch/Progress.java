@@ -4,6 +4,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentSkipListMap;
 import org.apache.camel.health.HealthCheckResultBuilder;
 import org.apache.camel.impl.health.AbstractHealthCheck;
 
@@ -16,7 +17,7 @@ final class Progress extends AbstractHealthCheck {
 
     private final Stalls stalls;
     private volatile Duration stalledAfter = Duration.ofMinutes(2);
-    private volatile List<String> notes = List.of();
+    private final Map<String, List<String>> notes = new ConcurrentSkipListMap<>();
     private volatile List<String> alarms = List.of();
     private volatile long kafkaAwaySince;
     private volatile String kafkaReason;
@@ -30,9 +31,13 @@ final class Progress extends AbstractHealthCheck {
         stalledAfter = time;
     }
 
-    /** Pauses and open circuits, one sentence each. */
-    void notes(List<String> sentences) {
-        notes = sentences;
+    /**
+     * What does not work, but is no standstill: pauses, open circuits, topics that are not there; one sentence each.
+     *
+     * @param source who says so: what it said before is forgotten
+     */
+    void notes(String source, List<String> sentences) {
+        notes.put(source, sentences);
     }
 
     /** Tables that cannot be synced, and mass deletes that wait, one sentence each. */
@@ -72,7 +77,7 @@ final class Progress extends AbstractHealthCheck {
         }
         reasons.addAll(alarms);
         var standsStill = !reasons.isEmpty();
-        reasons.addAll(notes);
+        notes.values().forEach(reasons::addAll);
         builder.state(standsStill ? State.DOWN : State.UP);
         if (!reasons.isEmpty()) {
             builder.message(String.join("; ", reasons));

@@ -12,6 +12,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.BinaryOperator;
 import java.util.function.Function;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.apache.camel.CamelContext;
 import org.apache.camel.CamelContextAware;
 import org.apache.camel.Exchange;
@@ -43,7 +44,7 @@ public final class Watch implements CamelContextAware {
         postgres.answered();
         var facts = rows.stream().map(Fact::of).toList();
         stalls.note("postgres", facts.stream().filter(fact -> fact.metric().equals("waiting")).map(Fact::work).toList());
-        progress.notes(facts.stream().filter(fact -> fact.reason() != null && !fact.needsPerson()).map(Fact::note).toList());
+        progress.notes("postgres", facts.stream().filter(fact -> fact.reason() != null && !fact.needsPerson()).map(Fact::note).toList());
         progress.alarms(facts.stream().filter(fact -> fact.reason() != null && fact.needsPerson()).map(Fact::note).toList());
         var byMetric = facts.stream().filter(fact -> !fact.metric().equals("waiting")).collect(Collectors.groupingBy(Fact::metric));
         gauges.keySet().stream().filter(name -> name.startsWith("status ")).map(name -> name.substring("status ".length()))
@@ -58,10 +59,12 @@ public final class Watch implements CamelContextAware {
     }
 
     /** Takes what the brokers say. */
-    public void lag(List<Lag> lags) {
+    public void lag(ConsumerLag.Answer answer) {
         progress.kafkaAnswered();
-        stalls.note("kafka", lags.stream().filter(lag -> lag.messages() > 0).map(Lag::work).toList());
-        set("lag", "consumer.lag", merged(lags, lag -> Tags.of("group", lag.group(), "topic", lag.topic()), lag -> (double) lag.messages(), Double::sum));
+        progress.notes("kafka", answer.unread().stream().filter(Unread::isMissing).map(Unread::note).toList());
+        stalls.note("kafka", Stream.concat(answer.lags().stream().filter(lag -> lag.messages() > 0).map(Lag::work),
+                answer.unread().stream().filter(topic -> !topic.isMissing()).map(Unread::work)).toList());
+        set("lag", "consumer.lag", merged(answer.lags(), lag -> Tags.of("group", lag.group(), "topic", lag.topic()), lag -> (double) lag.messages(), Double::sum));
         waiting();
     }
 

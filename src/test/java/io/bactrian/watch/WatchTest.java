@@ -17,7 +17,11 @@ import io.bactrian.sync.Sql;
 import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.List;
+import java.util.Map;
 import java.util.regex.Pattern;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewTopic;
 import org.awaitility.core.ConditionFactory;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -153,6 +157,31 @@ class WatchTest {
         } finally {
             kafka.start();
         }
+    }
+
+    @Test
+    void a_topic_that_is_missing_is_told_and_hides_no_other() throws Exception {
+        var lag = "bactrian_consumer_lag{group=\"bactrian.stripe.customers\",topic=\"changes.customers\"}";
+        application.stopRoute("stripe-products");
+        try (var admin = Admin.create(Map.of("bootstrap.servers", kafka.bootstrap()))) {
+            admin.deleteTopics(List.of("changes.products")).all().get();
+            try {
+                var message = eventually().until(() -> progress().path("message").asText(), containsString("changes.products"));
+                assertTrue(message.contains("the topic changes.products, which bactrian.stripe.products reads, is not there"), message);
+                application.stopRoute("stripe-customers");
+                insert("Maria");
+                eventually().until(() -> value(lag), messages -> messages == 1);
+                application.startRoute("stripe-customers");
+                eventually().until(() -> value(lag), messages -> messages == 0);
+                eventually().until(() -> progress().path("status").asText(), "UP"::equals);
+            } finally {
+                admin.createTopics(List.of(new NewTopic("changes.products", 6, (short) 1))).all().get();
+                application.startRoute("stripe-products");
+                application.startRoute("stripe-customers");
+            }
+        }
+        eventually().until(() -> progress().path("message").asText(), not(containsString("changes.products")));
+        assertTrue(metrics().contains("topic=\"changes.products\""));
     }
 
     @Test
