@@ -1,2 +1,2 @@
 -- Removes published changes by id. A second run finds them gone.
-select sync.outbox_acknowledge(:#${variable.acknowledged}::bigint[])
+select sync.outbox_acknowledge(:acknowledged::bigint[])

@@ -272,8 +272,11 @@ end $$;
 --
 -- A batch ends at p_max_rows or p_max_bytes; a change larger than that travels alone and with its key only, because
 -- workers read the row itself.
+--
+-- p_waiting: tables whose topics take nothing at present: their changes stay, and the others go on.
+drop function if exists sync.outbox_claim(text, interval, integer, integer, bigint);
 create or replace function sync.outbox_claim(
-  p_instance text, p_lease interval, p_round integer, p_max_rows integer, p_max_bytes bigint)
+  p_instance text, p_lease interval, p_round integer, p_max_rows integer, p_max_bytes bigint, p_waiting text[] default '{}')
 returns table (id bigint, entity text, record_id text, op text, origin text, target text, changed_ms bigint, envelope text)
 language plpgsql as $$
 declare
@@ -293,7 +296,7 @@ begin
   with noted as ( -- in one statement, so that it sees the same changes
     insert into sync.deletion as d (entity, record_id, at)
     select q.entity, q.record_id, max(q.changed_at)
-      from (select b.entity, b.record_id, b.op, b.changed_at from sync.outbox b order by b.id limit p_max_rows) q
+      from (select b.entity, b.record_id, b.op, b.changed_at from sync.outbox b where b.entity <> all (p_waiting) order by b.id limit p_max_rows) q
      where q.op = 'd' group by q.entity, q.record_id
     on conflict on constraint deletion_pkey do update set at = greatest(d.at, excluded.at))
   select o.id, o.entity, o.record_id, o.op, o.origin, o.target, (extract(epoch from o.changed_at) * 1000)::bigint,
@@ -309,7 +312,7 @@ begin
                       when b.after is not null then sync.key_only(b.entity, b.after) end as after
             from (select r.*, sum(least(r.bytes, p_max_bytes)) over (order by r.id) as bytes_so_far, row_number() over (order by r.id) as n
                     from (select q.*, coalesce(octet_length(q.before), 0) + coalesce(octet_length(q.after), 0)::bigint as bytes
-                            from sync.outbox q order by q.id limit p_max_rows) r) b
+                            from sync.outbox q where q.entity <> all (p_waiting) order by q.id limit p_max_rows) r) b
            where b.bytes_so_far <= p_max_bytes or b.n = 1) o
     left join (select t.name, n.nspname as schema
                  from sync.entity t join pg_class c on c.oid = t.relation join pg_namespace n on n.oid = c.relnamespace) e

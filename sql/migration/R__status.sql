@@ -29,8 +29,8 @@ returns table (metric text, system text, entity text, direction text, class text
 language sql stable as $$
   with
   changes as (
-    select min(o.changed_at) as oldest, (select count(*) from (select from sync.outbox limit 100000) few) as depth
-      from (select changed_at from sync.outbox order by id limit 1) o
+    select o.entity, min(o.changed_at) as oldest, count(*) as depth
+      from (select b.entity, b.changed_at from sync.outbox b order by b.id limit 100000) o group by o.entity
   ),
   parked as (
     select l.system, l.entity, count(*) as records,
@@ -70,15 +70,15 @@ language sql stable as $$
       from sync.failure f group by f.system, f.entity, f.direction, f.class
   ),
   waiting (class, system, entity, oldest) as (
-    select 'changes', null::text, null::text, oldest from changes
+    select 'changes', null::text, c.entity, oldest from changes c
     union all select 'parked', p.system, p.entity, oldest from parked p
     union all select 'leases', l.system, l.entity, oldest from leases l
     union all select 'events', h.system, h.entity, oldest from held h
     union all select 'hints', h.system, h.entity, oldest from hints h
     union all select 'retries', f.system, f.entity, min(oldest) from failures f group by f.system, f.entity
   )
-  select 'outbox.depth', null, null, null, null, depth, null::timestamptz, null from changes
-  union all select 'outbox.age', null, null, null, null, coalesce(extract(epoch from clock_timestamp() - oldest), 0), oldest, null from changes
+  select 'outbox.depth', null, null, null, null, coalesce(sum(depth), 0), null::timestamptz, null from changes
+  union all select 'outbox.age', null, null, null, null, coalesce(extract(epoch from clock_timestamp() - min(oldest)), 0), min(oldest), null from changes
   union all select 'parked', p.system, p.entity, null, null, records, null, null from parked p
   union all select 'in.flight', l.system, l.entity, null, null, records, null, null from leases l where records > 0
   union all select 'events.held', h.system, h.entity, null, null, events, null, null from held h

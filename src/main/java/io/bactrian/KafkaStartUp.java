@@ -1,5 +1,7 @@
 package io.bactrian;
 
+import io.bactrian.capture.Topics;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.apache.kafka.common.KafkaException;
@@ -10,9 +12,13 @@ import org.apache.kafka.common.errors.AuthorizationException;
 import org.apache.kafka.common.errors.InvalidReplicationFactorException;
 import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.errors.TimeoutException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** Finds out whether Kafka is there, and tells what passes by itself from what a person must put right. */
 final class KafkaStartUp {
+
+    private static final Logger LOG = LoggerFactory.getLogger(KafkaStartUp.class);
 
     private final Settings settings;
     private final Topics topics;
@@ -28,7 +34,7 @@ final class KafkaStartUp {
     }
 
     /**
-     * Connects, and creates the topics of those entities.
+     * Connects, and creates the topics of those entities. When some cannot be made, that is told, and their changes wait; when none can, the settings are wrong.
      *
      * @return nothing when that worked, else why it does not yet
      * @throws StartUpException when it will not work without a change
@@ -36,7 +42,20 @@ final class KafkaStartUp {
     Optional<String> connect(List<String> entities) {
         try {
             topics.ping();
-            entities.forEach(topics::ensure);
+            var refusals = new ArrayList<KafkaException>();
+            for (var entity : entities) {
+                try {
+                    topics.make(entity);
+                } catch (RetriableException e) {
+                    throw e;
+                } catch (KafkaException e) {
+                    refusals.add(e);
+                }
+            }
+            if (!refusals.isEmpty() && refusals.size() == entities.size()) {
+                return judge(refusals.get(0));
+            }
+            refusals.forEach(refusal -> LOG.warn("a topic cannot be made, and the changes of its table wait: {}", refusal.getMessage()));
             return Optional.empty();
         } catch (KafkaException e) {
             return judge(e);

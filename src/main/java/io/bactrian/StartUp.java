@@ -1,5 +1,6 @@
 package io.bactrian;
 
+import io.bactrian.capture.Topics;
 import io.bactrian.sync.Integration;
 import io.bactrian.watch.Meters;
 import io.bactrian.watch.Watch;

@@ -1,6 +1,6 @@
 package io.bactrian.watch;
 
-import io.bactrian.Topics;
+import io.bactrian.capture.Topics;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;

@@ -1,5 +1,6 @@
 package io.bactrian.watch;
 
+import io.bactrian.capture.Drain;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.MultiGauge;
 import io.micrometer.core.instrument.MultiGauge.Row;
@@ -28,6 +29,7 @@ public final class Watch implements CamelContextAware {
     private final Stalls stalls = new Stalls(System::nanoTime);
     private final PostgresHealth postgres = new PostgresHealth();
     private final Progress progress = new Progress(stalls);
+    private Drain drain;
     private CamelContext camel;
 
     /** What is to be registered with Camel. */
@@ -50,6 +52,7 @@ public final class Watch implements CamelContextAware {
         gauges.keySet().stream().filter(name -> name.startsWith("status ")).map(name -> name.substring("status ".length()))
                 .forEach(metric -> byMetric.putIfAbsent(metric, List.of()));
         byMetric.forEach((metric, some) -> set("status " + metric, metric, some.stream().map(fact -> Row.of(fact.tags(), fact.value())).toList()));
+        progress.notes("capture", drain.waiting());
         waiting();
     }
 
@@ -90,6 +93,11 @@ public final class Watch implements CamelContextAware {
 
     private MeterRegistry registry() {
         return camel.getRegistry().findSingleByType(MeterRegistry.class);
+    }
+
+    /** What takes changes to Kafka. */
+    public void setDrain(Drain drain) {
+        this.drain = drain;
     }
 
     /** After how long a standstill {@code bactrian-progress} is DOWN. */

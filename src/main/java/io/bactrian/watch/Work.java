@@ -8,7 +8,7 @@ import java.util.stream.Stream;
  *
  * @param kind {@code changes}, {@code parked}, {@code leases}, {@code events}, {@code hints}, {@code retries}, {@code messages} or {@code unread}
  * @param system whose; empty for changes, which are for all
- * @param entity whose; empty for changes
+ * @param entity whose
  * @param front names what is to be done next
  */
 record Work(String kind, String system, String entity, String front) {
@@ -24,7 +24,7 @@ record Work(String kind, String system, String entity, String front) {
         var whose = Stream.of(system, entity).filter(word -> !word.isEmpty()).collect(Collectors.joining(" "));
         var still = " and nothing moved for " + seconds + " seconds: ";
         return switch (kind) {
-            case "changes" -> "changes wait in sync.outbox," + still + "is Kafka there, does the route capture run, and who has the lease in sync.drain?";
+            case "changes" -> "changes of " + entity + " wait in sync.outbox," + still + "is Kafka there, does the route capture run, and who has the lease in sync.drain?";
             case "parked" -> "records of " + whose + " wait for their system, which is neither paused nor down," + still + "does the route upkeep run?";
             case "leases" -> "leases of " + whose + " ran out," + still + "does the route upkeep run?";
             case "events" -> "stored events of " + whose + " wait, though inbound is not paused," + still + "does the route upkeep-events run?";

@@ -1,11 +1,12 @@
 package io.bactrian.routes;
 
 import static org.awaitility.Awaitility.await;
+import static org.hamcrest.Matchers.allOf;
 import static org.hamcrest.Matchers.containsString;
 import static org.hamcrest.Matchers.hasSize;
+import static org.hamcrest.Matchers.not;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
-import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -21,10 +22,13 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.apache.camel.ServiceStatus;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.header.Header;
 import org.awaitility.core.ConditionFactory;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -50,7 +54,9 @@ class CaptureRouteTest {
     static void start() throws Exception {
         postgres = SandboxPostgres.startTemporary();
         kafka = SandboxKafka.startTemporary();
-        application = TestApplication.builder().postgres(postgres.jdbcUrl()).kafka(kafka).routes("capture")
+        application = TestApplication.builder().postgres(postgres.jdbcUrl()).kafka(kafka).routes("capture", "watch")
+                .with("watch.interval", "200")
+                .with("watch.stalled-after", "2s")
                 .with("capture.sweep-interval", NEVER)
                 .with("capture.heartbeat-interval", "1000")
                 .with("capture.lease", "2 seconds")
@@ -81,7 +87,8 @@ class CaptureRouteTest {
         assertEquals(List.of("c", "u", "d"), changes.stream().map(change -> Topic.header(change, "op")).toList());
         assertEquals(List.of("", "", "stripe"), changes.stream().map(change -> Topic.header(change, "origin")).toList());
         assertEquals(List.of("customers"), changes.stream().map(change -> Topic.header(change, "entity")).distinct().toList());
-        assertNull(Topic.header(changes.get(0), "target"));
+        assertEquals(List.of("changed_at", "entity", "op", "origin"), Stream.of(changes.get(0).headers().toArray()).map(Header::key).toList());
+        assertEquals(Topic.json(changes.get(0)).at("/source/ts_ms").asText(), Topic.header(changes.get(0), "changed_at"));
 
         var update = Topic.json(changes.get(1));
         assertEquals("Zoë O'Neill 😀", update.at("/before/name").asText());
@@ -193,6 +200,56 @@ class CaptureRouteTest {
         }
     }
 
+    /** Kafka takes "." and "_" in the names of topics for the same. */
+    @Test
+    void a_topic_that_cannot_be_made_keeps_only_its_own_changes_waiting() throws Exception {
+        try (var sql = sql(); var admin = Admin.create(Map.of("bootstrap.servers", kafka.bootstrap()))) {
+            admin.createTopics(List.of(new NewTopic("changes.way.bills", 1, (short) 1))).all().get();
+            sql.run("create table way_bills (id text primary key, weight integer)");
+            sql.run("select sync.track('way_bills')");
+            sql.run("insert into way_bills values ('x', 1), ('y', 1)");
+            sql.run("update way_bills set weight = 2");
+            for (int i = 0; i < 3; i++) {
+                long flows = insert("goes on " + i);
+                eventually().until(() -> customers.of(flows), hasSize(1));
+            }
+            assertEquals(List.of("way_bills"), sql.texts("select distinct entity from sync.outbox"));
+            eventually().until(CaptureRouteTest::health, allOf(containsString("changes of way_bills wait, because the topic changes.way_bills"), containsString("collides"),
+                    containsString("\"bactrian-progress\",\"status\":\"DOWN\"")));
+
+            TestApplication.builder().postgres(postgres.jdbcUrl()).kafka(kafka).routes("capture").with("capture.sweep-interval", NEVER).start().close();
+
+            admin.deleteTopics(List.of("changes.way.bills")).all().get();
+            awaitEmptyOutbox();
+            try (var topic = new Topic(kafka, "changes.way_bills")) {
+                var changes = eventually().until(() -> topic.of("x"), hasSize(2));
+                assertEquals(List.of("c", "u"), changes.stream().map(change -> Topic.header(change, "op")).toList());
+                eventually().until(() -> topic.of("y"), hasSize(2));
+            }
+            eventually().until(CaptureRouteTest::health, allOf(not(containsString("way_bills")), containsString("\"bactrian-progress\",\"status\":\"UP\"")));
+        }
+    }
+
+    @Test
+    void a_topic_that_was_deleted_is_made_again_and_nothing_else_waits_for_it() throws Exception {
+        try (var sql = sql(); var admin = Admin.create(Map.of("bootstrap.servers", kafka.bootstrap()))) {
+            sql.run("create table parcels (id text primary key, weight integer)");
+            sql.run("select sync.track('parcels')");
+            sql.run("insert into parcels values ('x', 1)");
+            awaitEmptyOutbox();
+            admin.deleteTopics(List.of("changes.parcels")).all().get();
+            sql.run("insert into parcels values ('y', 1)");
+            sql.run("update parcels set weight = 2 where id = 'y'");
+            long flows = insert("goes on");
+            eventually().until(() -> customers.of(flows), hasSize(1));
+            awaitEmptyOutbox();
+            try (var topic = new Topic(kafka, "changes.parcels")) {
+                var changes = eventually().until(() -> topic.of("y"), hasSize(2));
+                assertEquals(List.of("c", "u"), changes.stream().map(change -> Topic.header(change, "op")).toList());
+            }
+        }
+    }
+
     @Test
     void a_change_too_large_to_travel_goes_by_its_key() throws Exception {
         long one = insertDescription(1_000_000);
@@ -264,6 +321,10 @@ class CaptureRouteTest {
                 "CAPTURE_LEASE", "2 seconds"));
         await().atMost(Duration.ofMinutes(2)).until(another::output, containsString("ready: "));
         return another;
+    }
+
+    private static String health() throws Exception {
+        return application.manage("/observe/health?exposureLevel=full");
     }
 
     private static String instance() {

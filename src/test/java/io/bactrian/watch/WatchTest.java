@@ -84,10 +84,10 @@ class WatchTest {
         try {
             insert("Ada");
             var message = awaitStandstill();
-            assertTrue(message.contains("changes wait in sync.outbox, and nothing moved for"), message);
+            assertTrue(message.contains("changes of customers wait in sync.outbox, and nothing moved for"), message);
             eventually().until(() -> value("bactrian_outbox_depth"), depth -> depth > 0);
             eventually().until(() -> value("bactrian_outbox_age"), age -> age > 0);
-            eventually().until(() -> value("bactrian_waiting{class=\"changes\",entity=\"\",system=\"\"}"), seconds -> seconds >= 2);
+            eventually().until(() -> value("bactrian_waiting{class=\"changes\",entity=\"customers\",system=\"\"}"), seconds -> seconds >= 2);
         } finally {
             application.startRoute("capture");
         }

@@ -1,5 +1,6 @@
-package io.bactrian;
+package io.bactrian.capture;
 
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -10,16 +11,24 @@ import java.util.concurrent.ExecutionException;
 import org.apache.camel.CamelContext;
 import org.apache.camel.CamelContextAware;
 import org.apache.camel.component.kafka.KafkaComponent;
+import org.apache.camel.component.kafka.KafkaConfiguration;
+import org.apache.camel.support.service.ServiceSupport;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AdminClientConfig;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.Producer;
+import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.errors.TopicExistsException;
+import org.apache.kafka.common.serialization.StringSerializer;
 
-/** Creates the topics that changes go to, so that nothing depends on the broker creating them by itself. */
+/** The topics that changes go to: creates them, so that nothing depends on the broker creating them by itself, and makes the clients that need them. */
 public final class Topics implements CamelContextAware {
 
     private static final String TIMEOUT_MILLIS = "5000";
+    private static final int BATCH_BYTES = 262_144;
+    private static final int MILLIS_FOR_A_TOPIC = 2000;
 
     private final Set<String> known = ConcurrentHashMap.newKeySet();
     private CamelContext camel;
@@ -27,20 +36,25 @@ public final class Topics implements CamelContextAware {
     private short replicationFactor;
     private int maxMessageBytes;
 
+    /** The topic of an entity's changes. */
+    public static String of(String entity) {
+        return "changes." + entity;
+    }
+
+    /** Whether the topic of an entity was there when somebody last asked. */
+    boolean isKnown(String entity) {
+        return known.contains(entity);
+    }
+
     /**
-     * Creates the topic of an entity unless it is there. Any number of instances may do so at once; a second call costs nothing.
+     * Creates the topic of an entity unless it is there. Any number of instances may do so at once.
      *
      * @param entity the name of a tracked table
-     * @return the topic's name
      * @throws KafkaException when the broker is away or refuses
      */
-    public String ensure(String entity) {
-        var topic = ChangeMessages.topic(entity);
-        if (!known.contains(topic)) {
-            create(topic);
-            known.add(topic);
-        }
-        return topic;
+    public void make(String entity) {
+        create(of(entity));
+        known.add(entity);
     }
 
     /**
@@ -48,7 +62,7 @@ public final class Topics implements CamelContextAware {
      *
      * @throws KafkaException when there is none within five seconds
      */
-    void ping() {
+    public void ping() {
         try (var admin = admin()) {
             await(admin.describeCluster().nodes());
         }
@@ -71,12 +85,49 @@ public final class Topics implements CamelContextAware {
         return Admin.create(settings());
     }
 
+    /**
+     * A client that publishes what is not to be lost, and keeps the order of each key; it ends with the application. It does not wait for a topic that is not
+     * there.
+     */
+    Producer<String, String> producer() {
+        var settings = kafka().copy();
+        settings.setRequestRequiredAcks("all");
+        settings.setEnableIdempotence(true);
+        settings.setMaxRequestSize(maxMessageBytes);
+        settings.setProducerBatchSize(BATCH_BYTES);
+        settings.setCompressionCodec("lz4");
+        settings.setLingerMs(0);
+        settings.setMaxBlockMs(MILLIS_FOR_A_TOPIC);
+        var properties = settings.createProducerProperties();
+        properties.put(ProducerConfig.BOOTSTRAP_SERVERS_CONFIG, brokers());
+        var producer = new KafkaProducer<>(properties, new StringSerializer(), new StringSerializer());
+        try {
+            camel.addService(new ServiceSupport() {
+                @Override
+                protected void doStop() {
+                    producer.close(Duration.ZERO);
+                }
+            });
+        } catch (Exception e) {
+            throw new IllegalStateException(e);
+        }
+        return producer;
+    }
+
+    private KafkaConfiguration kafka() {
+        return camel.getComponent("kafka", KafkaComponent.class).getConfiguration();
+    }
+
+    private String brokers() {
+        return camel.resolvePropertyPlaceholders("{{kafka.brokers}}");
+    }
+
     /** What the kafka component is told, as far as an administrator's client understands it: brokers, encryption, log-in. */
     private Properties settings() {
-        var all = camel.getComponent("kafka", KafkaComponent.class).getConfiguration().createProducerProperties();
+        var all = kafka().createProducerProperties();
         var settings = new Properties();
         AdminClientConfig.configNames().stream().filter(all::containsKey).forEach(name -> settings.put(name, all.get(name)));
-        settings.put(AdminClientConfig.BOOTSTRAP_SERVERS_CONFIG, camel.resolvePropertyPlaceholders("{{kafka.brokers}}"));
+        settings.put(AdminClientConfig.BOOTSTRAP_SERVERS_CONFIG, brokers());
         settings.put(AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, TIMEOUT_MILLIS);
         settings.put(AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, TIMEOUT_MILLIS);
         return settings;
