@@ -55,6 +55,7 @@ record Settings(
         if (!ZoneId.getAvailableZoneIds().contains(text(camel, "stripe.timezone"))) {
             throw new StartUpException("stripe.timezone is '" + text(camel, "stripe.timezone") + "': it must be a time zone such as UTC or America/Los_Angeles");
         }
+        require(camel, "stripe.rate-limit", "|(?=.*[1-9])[0-9]{1,6}(\\.[0-9]{1,6})?", "it must be a number of calls a second, more than 0; to call nobody, select sync.pause('stripe')");
         require(camel, "sync.max-deletes", "[0-9]{1,9}", "it must be a number of deletes");
         require(camel, "sync.max-delete-percent", "[0-9]{1,3}(\\.[0-9]{1,3})?", "it must be a percentage");
         var settings = new Settings(

@@ -39,7 +39,7 @@ class BadSettingsTest {
             POSTGRES_URL      | postgresql://localhost/hub   | postgres.url is not an address of a Postgres database: it must look like jdbc:postgresql://host:5432/database
             POSTGRES_POOL_SIZE| many                         | application.properties: camel.beans.dataSource.maximumPoolSize cannot be set: For input string: "many"
             KAFKA_BROKERS     | localhost                    | kafka.brokers or another setting of Kafka is wrong: Invalid url in bootstrap.servers: localhost
-            STRIPE_RATE_LIMIT | 0                            | application.properties: camel.beans.stripeCalls.rateLimit cannot be set: stripe.rate-limit must be more than 0; to call nobody, select sync.pause('stripe')
+            STRIPE_RATE_LIMIT | 0                            | stripe.rate-limit is '0': it must be a number of calls a second, more than 0; to call nobody, select sync.pause('stripe')
             STRIPE_INBOUND    | push                         | stripe.inbound is 'push': it must be webhook, poll or both
             RECONCILE_FIRST_CONTACT | on                     | reconcile.first-contact is 'on': it must be off, diff, link or heal
             WELCOME_EMAIL_PROVIDER | pigeon                  | welcome-email.provider is 'pigeon': it must be sendgrid, smtp or empty, for no welcome e-mails

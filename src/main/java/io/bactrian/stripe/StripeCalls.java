@@ -8,7 +8,6 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.bactrian.sync.Hash;
 import io.bactrian.sync.Permits;
-import java.math.BigDecimal;
 import java.util.Map;
 import org.apache.camel.CamelContext;
 import org.apache.camel.CamelContextAware;
@@ -23,7 +22,6 @@ public final class StripeCalls implements CamelContextAware {
     private String component = "stripe";
     private String system = "stripe";
     private Permits permits;
-    private BigDecimal rateLimit;
     private CamelContext camel;
     private volatile ProducerTemplate routes;
 
@@ -39,16 +37,6 @@ public final class StripeCalls implements CamelContextAware {
 
     public void setPermits(Permits permits) {
         this.permits = permits;
-    }
-
-    /** Calls a second, of all instances together. Empty where nothing is called, because there is no key. */
-    public void setRateLimit(String rateLimit) {
-        if (!rateLimit.isBlank()) {
-            this.rateLimit = new BigDecimal(rateLimit.strip());
-            if (this.rateLimit.signum() <= 0) {
-                throw new IllegalArgumentException("stripe.rate-limit must be more than 0; to call nobody, select sync.pause('stripe')");
-            }
-        }
     }
 
     /**
@@ -128,10 +116,7 @@ public final class StripeCalls implements CamelContextAware {
                 throw known.getException();
             }
         }
-        if (rateLimit == null) {
-            throw new IllegalStateException("there is no rate limit for " + system + ": set its key");
-        }
-        permits.await(system, exchange.getVariable("resource", String.class), rateLimit, exchange.getVariable("background", false, Boolean.class));
+        permits.take(exchange, system);
     }
 
     private static void name(JsonNode request, String hub) {

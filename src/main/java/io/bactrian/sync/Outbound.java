@@ -42,6 +42,7 @@ public final class Outbound implements CamelContextAware {
     private DataSource dataSource;
     private Failures failures;
     private Circuits circuits;
+    private Permits permits;
     private CamelContext camel;
     private ScheduledExecutorService later;
     private volatile Machinery machinery;
@@ -66,6 +67,11 @@ public final class Outbound implements CamelContextAware {
     /** Learns of calls that were answered. */
     public void setCircuits(Circuits circuits) {
         this.circuits = circuits;
+    }
+
+    /** Says when a call may begin. */
+    public void setPermits(Permits permits) {
+        this.permits = permits;
     }
 
     public Map<String, String> getConcurrency() {
@@ -178,7 +184,7 @@ public final class Outbound implements CamelContextAware {
         if (machinery == null) {
             machinery = new Machinery(
                     Integration.of(camel).stream().collect(Collectors.toMap(one -> one.system() + "/" + one.entity(), Function.identity())),
-                    new Writer(camel, new Claims(dataSource, camel), failures, circuits, camel.getRegistry().findSingleByType(MeterRegistry.class)));
+                    new Writer(camel, new Claims(dataSource, camel), permits, failures, circuits, camel.getRegistry().findSingleByType(MeterRegistry.class)));
         }
         return machinery;
     }

@@ -5,17 +5,27 @@ import java.io.IOException;
 import java.math.BigDecimal;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import javax.sql.DataSource;
 import org.apache.camel.CamelContext;
 import org.apache.camel.CamelContextAware;
+import org.apache.camel.Exchange;
 import org.springframework.jdbc.core.namedparam.NamedParameterJdbcTemplate;
 
-/** Lets calls to a system begin one after the other, at its rate, whatever other instances do. */
+/**
+ * The pace of each system: calls begin one after the other, at its rate, whatever other instances do, and more slowly for a while when it says that they come
+ * too fast ({@code sync.permit}, {@code sync.slow_down}). Every call that writes a record has a permit, whatever the system; a route that makes more calls than
+ * that one takes one for each.
+ */
 public final class Permits implements CamelContextAware {
 
+    private static final String RATE = "100"; // of a system for which none is set
+    private static final String IN_HAND = "bactrian.permit";
+
     private NamedParameterJdbcTemplate postgres;
+    private Map<String, String> rates = new HashMap<>();
     private CamelContext camel;
     private String sql;
 
@@ -24,23 +34,47 @@ public final class Permits implements CamelContextAware {
         sql = Files.readString(Path.of("sql/call-permit.sql"));
     }
 
+    public Map<String, String> getRates() {
+        return rates;
+    }
+
+    /** Calls a second, of all instances together, by system. */
+    public void setRates(Map<String, String> rates) {
+        this.rates = rates;
+    }
+
+    /** Waits for the permit of the call that the route does which follows. In: as {@link #take}. */
+    void prepare(Exchange exchange, String system) throws InterruptedException {
+        await(exchange, system);
+        exchange.setProperty(IN_HAND, system);
+    }
+
     /**
-     * Returns when the call may begin.
-     *
-     * @param resource the class of the endpoint, which has a bucket of its own besides that of the system
-     * @param rate calls a second
-     * @param background whether others go before: such a call takes only what they leave
+     * Returns when a call may begin: at once when its permit was waited for already. In: the variables resource, the class of the endpoint, which has a bucket of
+     * its own besides that of the system; and background, whether others go before: such a call takes only what they leave.
      */
-    public void await(String system, String resource, BigDecimal rate, boolean background) throws InterruptedException {
+    public void take(Exchange exchange, String system) throws InterruptedException {
+        if (!system.equals(exchange.removeProperty(IN_HAND))) {
+            await(exchange, system);
+        }
+    }
+
+    private void await(Exchange exchange, String system) throws InterruptedException {
         var begin = System.nanoTime();
+        var parameters = Map.of("system", system, "class", exchange.getVariable("resource", "", String.class), "rate", rate(system),
+                "background", exchange.getVariable("background", false, Boolean.class));
         long wait;
         do {
-            wait = postgres.queryForObject(sql, Map.of("system", system, "class", resource, "rate", rate, "background", background), Long.class);
+            wait = postgres.queryForObject(sql, parameters, Long.class);
             if (wait != 0) {
                 Thread.sleep(Math.abs(wait));
             }
         } while (wait < 0);
         camel.getRegistry().findSingleByType(MeterRegistry.class).timer("bactrian.permit.wait", "system", system).record(System.nanoTime() - begin, TimeUnit.NANOSECONDS);
+    }
+
+    private BigDecimal rate(String system) {
+        return new BigDecimal(rates.getOrDefault(system, RATE).strip());
     }
 
     @Override

@@ -40,14 +40,16 @@ final class Writer {
     private final CamelContext camel;
     private final ProducerTemplate routes;
     private final Claims claims;
+    private final Permits permits;
     private final Failures failures;
     private final Circuits circuits;
     private final MeterRegistry meters;
     private final long pauseMillis;
 
-    Writer(CamelContext camel, Claims claims, Failures failures, Circuits circuits, MeterRegistry meters) {
+    Writer(CamelContext camel, Claims claims, Permits permits, Failures failures, Circuits circuits, MeterRegistry meters) {
         this.camel = camel;
         this.claims = claims;
+        this.permits = permits;
         this.failures = failures;
         this.circuits = circuits;
         this.meters = meters;
@@ -105,13 +107,13 @@ final class Writer {
         try {
             exchange.getMessage().setBody("{}");
             if (is(exchange, "find")) {
-                send("find-" + work.integration().system(), exchange);
+                ask(work, "find-" + work.integration().system(), exchange);
                 var missing = exchange.getMessage().getBody() == null && claim.get("record") != null;
                 exchange.setVariable("action", missing ? "create" : "found");
                 exchange.setVariable("stale", Boolean.toString(!missing));
             }
             if (is(exchange, "point")) {
-                send("point-" + work.integration().system(), exchange);
+                ask(work, "point-" + work.integration().system(), exchange);
                 exchange.setVariable("action", "fetch"); // what it says afterwards is read, for an answer may be a stored one
                 exchange.getMessage().setBody("{}");
             }
@@ -119,7 +121,7 @@ final class Writer {
                 prepare(work, claim, exchange);
             }
             if (!is(exchange, "found")) {
-                send("call-" + work.integration().call(), exchange);
+                ask(work, "call-" + work.integration().call(), exchange);
             }
             exchange.setVariable("called", "true");
             if (exchange.getMessage().getBody() != null) { // else the object is gone
@@ -192,6 +194,11 @@ final class Writer {
     private void describe(Exchange exchange, Exception failure) {
         exchange.setProperty(Exchange.EXCEPTION_CAUGHT, failure);
         failures.describe(exchange);
+    }
+
+    private void ask(Work work, String route, Exchange exchange) throws Exception {
+        permits.prepare(exchange, work.integration().system());
+        send(route, exchange);
     }
 
     private void send(String route, Exchange exchange) throws Exception {

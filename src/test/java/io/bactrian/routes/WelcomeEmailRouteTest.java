@@ -48,6 +48,7 @@ class WelcomeEmailRouteTest {
                 .with("sendgrid.api-key", "SG.test")
                 .with("welcome-email.from-name", "Zoë's shop 🐫")
                 .with("welcome-email.reply-to", "help@example.com")
+                .with("camel.beans.permits.rates[welcome-email]", "20")
                 .start();
     }
 
@@ -139,6 +140,23 @@ class WelcomeEmailRouteTest {
         awaitMail("late@example.com");
         assertEquals(1, mails("late@example.com").size());
         eventually().until(() -> text("select count(*) from sync.failure where record_id = '" + id + "'"), "0"::equals);
+    }
+
+    @Test
+    void a_provider_that_says_too_fast_gets_fewer_messages_a_second() throws Exception {
+        try (var sql = Sql.open(database.dataSource())) {
+            sql.run("delete from sync.rate");
+        }
+        catcher.refuseNext(429);
+        insert("'First'", "'first@example.com'");
+        eventually().until(() -> text("select count(*) from sync.status() where metric = 'rate.slowed' and system = 'welcome-email' and class = 'all'"), "1"::equals);
+        long begin = System.nanoTime();
+        run("insert into customers (name, email) select 'Many', 'many' || n || '@example.com' from generate_series(1, 40) n");
+        for (int i = 1; i <= 40; i++) {
+            awaitMail("many" + i + "@example.com");
+        }
+        var taken = Duration.ofNanos(System.nanoTime() - begin);
+        assertTrue(taken.toMillis() > 2000, () -> "40 messages in " + taken + ", at 10 a second and slowly more");
     }
 
     @Test
