@@ -19,7 +19,7 @@ end $$;
 -- p_fields: the columns that this system syncs, in the order in which they go out: 'invoice_items/*' are the parts of a record,
 -- each of which goes out by itself, after what is named before them and before what is named after. p_lease: longer than a
 -- call may take; p_instance: who asks; p_first_contact: the mode of the reconcile when a system is met, or off.
--- action: none      nothing to do
+-- action: none      nothing to do, or nothing but what was refused already: see sync.retry
 --         busy      somebody else holds the record; they will look again
 --         parked    the system is paused, does not answer, or does not let us: sync.unpark asks again
 --         waiting   it refers to a record that the system does not have yet: asked for again when it does, see sync.failure
@@ -296,6 +296,14 @@ begin
     return;
   end if;
 
+  if action in ('create', 'update', 'delete') and l.in_flight_op is null and exists (
+       select from sync.failure f where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out'
+          and f.refused = sync.request_mark(action, v_in_flight, v_base, l.remote_base)) then
+    action := 'none'; -- the answer would be the same
+    return next;
+    return;
+  end if;
+
   v_token := nextval('sync.lease_token');
   if not sync.may_touch(p_system, p_entity, case action when 'fetch' then 'in' else 'out' end, v_token)
      or not sync.may_call(p_system, v_token) or action = 'create' and p_first_contact <> 'off' and sync.meets_soon(p_system, p_entity, p_instance) then
@@ -350,6 +358,12 @@ begin
                      else sync.key_prefix(p_entity, p_record_id) end || l.revision;
   in_flight_at := l.in_flight_at;
   return next;
+end $$;
+
+-- Tells a request from others to the same record, without saying what it holds: what is sent, and what is known of both sides.
+create or replace function sync.request_mark(p_action text, p_sent jsonb, p_base jsonb, p_remote jsonb) returns text language plpgsql immutable as $$
+begin
+  return md5(jsonb_build_array(p_action, p_sent, p_base, p_remote)::text);
 end $$;
 
 -- Puts back what somebody changed here of fields that belong to the system; the edited values are kept in sync.conflict. Returns the record.
@@ -766,6 +780,7 @@ declare
   v_look        boolean;
   v_outcome     text;
   v_direction   text;
+  v_refused     text;
 begin
   select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id for update;
   if not found or l.lease_token is distinct from p_token then
@@ -808,6 +823,7 @@ begin
     coalesce(p_details, '{}') || jsonb_build_object('code', p_code, 'request_id', p_request_id,
                                            'ms', (extract(epoch from clock_timestamp() - l.claimed_at) * 1000)::bigint));
   v_look := l.in_flight_op is distinct from 'fetch' or l.look_at is not null; -- a read that is refused is not repeated
+  v_refused := case when v_outcome = 'refused' then sync.request_mark(l.in_flight_op, l.in_flight, l.in_flight_base, l.remote_base) end;
   l.lease_token := null;
   l.lease_until := null;
   if v_outcome = 'parked' then
@@ -843,6 +859,7 @@ begin
   perform sync.save(l);
   if v_outcome <> 'parked' then
     perform sync.record_failure(p_system, p_entity, p_record_id, 'out', p_class, p_code, p_reason, p_request_id, p_retry_after);
+    update sync.failure f set refused = v_refused where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out';
   else
     delete from sync.failure f where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out' and f.code = 'reference';
   end if;

@@ -67,6 +67,12 @@ begin
   return v_count;
 end $$;
 
+-- What was refused for these records is asked for once more, though nothing of it has changed.
+create or replace function sync.forget_refusals(p_system text, p_entity text, p_record_ids text[]) returns void language sql as $$
+  update sync.failure f set refused = null
+   where f.system = p_system and f.entity = p_entity and f.record_id = any (p_record_ids) and f.direction = 'out' and f.refused is not null;
+$$;
+
 -- Tries again at once what waits for a person: to send the record, and to apply what came in. Says what it does.
 create or replace function sync.retry(p_system text, p_entity text, p_record_id text) returns text language plpgsql as $$
 declare
@@ -82,6 +88,7 @@ begin
                   where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'in');
   if found or exists (select from sync.failure f
                        where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out') then
+    perform sync.forget_refusals(p_system, p_entity, array[p_record_id]);
     perform sync.poke(p_entity, p_record_id, p_system);
     return 'a worker looks at it now';
   end if;

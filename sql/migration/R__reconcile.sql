@@ -509,6 +509,7 @@ begin
   update sync.link l set look_at = coalesce(l.look_at, clock_timestamp())
      where l.system = r.system and l.entity = r.entity and l.deleted_at is null and l.record_id in (
              select d.record_id from sync.difference d where d.run_id = r.id and d.record_id = any (v_some) and d.look and d.todo and d.mended_at is null);
+  perform sync.forget_refusals(r.system, r.entity, v_some); -- what made the system refuse may be mended
   insert into sync.deletion (entity, record_id, at)
   select distinct r.entity, d.record_id, clock_timestamp() from sync.difference d
    where d.run_id = r.id and d.kind = 'deleted_hub' and d.record_id = any (v_some) on conflict do nothing;

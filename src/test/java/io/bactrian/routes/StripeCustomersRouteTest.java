@@ -303,6 +303,37 @@ class StripeCustomersRouteTest {
     }
 
     @Test
+    void what_stripe_refuses_is_not_asked_again_until_it_changes_or_a_person_says_so() throws Exception {
+        var id = insert("name, email", "'Ada', 'ada@example.com'");
+        linked("stripe", id);
+        underWay.awaitNothing();
+        stripe.faults().latency(100, 0);
+        try (var sql = sql()) {
+            sql.connection().setAutoCommit(false);
+            sql.run("update customers set email = 'no e-mail' where id = ?::bigint", id);
+            sql.run("update customers set email = 'not an e-mail' where id = ?::bigint", id);
+            sql.connection().commit();
+        } finally {
+            eventually().until(() -> failure("stripe", id) != null);
+            stripe.faults().clear();
+        }
+        run("update customers set created_at = created_at - interval '1 day' where id = " + id);
+        run("select sync.poke('customers', '" + id + "', 'stripe')");
+        underWay.awaitNothing();
+        assertEquals(List.of(200, 400), calls(stripe, id).stream().map(ApiCall::status).toList());
+        assertEquals("email_invalid", failure("stripe", id).get("code"));
+
+        run("select sync.retry('stripe', 'customers', '" + id + "')");
+        eventually().until(() -> calls(stripe, id).stream().map(ApiCall::status).toList(), List.of(200, 400, 400)::equals);
+        underWay.awaitNothing();
+        run("update customers set email = 'not an e-mail either' where id = " + id);
+        eventually().until(() -> calls(stripe, id).stream().map(ApiCall::status).toList(), List.of(200, 400, 400, 400)::equals);
+        run("update customers set email = 'ada@example.com' where id = " + id);
+        underWay.awaitNothing();
+        assertNull(failure("stripe", id));
+    }
+
+    @Test
     void a_create_that_fails_is_tried_again_without_doubling() throws Exception {
         var ids = new ArrayList<String>();
         for (var fault : PASSING) {

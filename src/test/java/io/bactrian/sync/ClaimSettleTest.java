@@ -393,11 +393,27 @@ class ClaimSettleTest {
         assertEquals(0, scene.pokes(id));
         assertEquals("test a test made it fail", scene.sql.text("select code || ' ' || reason from sync.failure where direction = 'out' and next_attempt_at is null"));
         assertEquals(0, scene.sql.number("select sync.retry_due('me')"));
+        assertEquals("none", scene.hub.claim(id).action(), "the same again");
+        assertEquals(1, scene.sql.number("select count(*) from sync.failure"));
+        scene.sql.run("select sync.retry('stripe', 'customers', ?)", id);
         var again = scene.hub.claim(id);
         assertEquals("update", again.action());
         assertNotEquals(claim.keyPrefix(), again.keyPrefix());
         scene.settle(again, "ext_1", "{name:'Grace'}", START + 2);
         assertEquals(0, scene.sql.number("select count(*) from sync.failure"));
+    }
+
+    @Test
+    void a_refused_write_is_tried_again_when_the_record_or_its_object_changes() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        scene.edit(id, START + 1, "{name:'Grace'}");
+        scene.hub.fail(scene.hub.claim(id), true);
+        scene.updated("ext_1", START + 2, "{name:'Ada'}", "{name:'Ada', email:'a@x'}");
+        var claim = scene.hub.claim(id);
+        assertEquals("update", claim.action());
+        scene.hub.fail(claim, true);
+        scene.edit(id, START + 3, "{name:'Edsger', email:'a@x'}");
+        assertEquals("update", scene.hub.claim(id).action());
     }
 
     @Test
