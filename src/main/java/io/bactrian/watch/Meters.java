@@ -26,6 +26,19 @@ public final class Meters extends EventNotifierSupport {
 
     private MeterRegistry registry;
 
+    /** Camel makes no events that nobody wants. */
+    public Meters() {
+        setIgnoreCamelContextEvents(true);
+        setIgnoreRouteEvents(true);
+        setIgnoreServiceEvents(true);
+        setIgnoreStepEvents(true);
+        setIgnoreExchangeCreatedEvent(true);
+        setIgnoreExchangeCompletedEvent(true);
+        setIgnoreExchangeFailedEvents(true);
+        setIgnoreExchangeRedeliveryEvents(true);
+        setIgnoreExchangeSendingEvents(true);
+    }
+
     @Override
     protected void doStart() throws Exception {
         super.doStart();

@@ -5,6 +5,7 @@ import static org.hamcrest.Matchers.allOf;
 import static org.hamcrest.Matchers.containsString;
 import static org.hamcrest.Matchers.not;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -194,6 +195,7 @@ class WatchTest {
                 containsString("bactrian_event_latency_seconds_count{entity=\"customers\",outcome=\"echo\",system=\"stripe\"}"),
                 containsString("bactrian_instances 1"),
                 containsString("bactrian_transaction_oldest ")));
+        assertFalse(metrics().matches("(?s).*camel_(exchange_event|route_policy).*"), "a timer of a step inside the process, or of a route");
     }
 
     /** The reason why progress is DOWN. */
