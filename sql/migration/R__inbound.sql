@@ -150,10 +150,10 @@ begin
         sqlstate, sqlerrm, e ->> 'id');
     end if;
   end;
-  insert into sync.event (system, event_id, entity, type, created, external_id, outcome, held, waits_for)
+  insert into sync.event (system, event_id, entity, type, created, external_id, outcome, held, waits_for, try_at)
        values (p_system, e ->> 'id', p_entity, e ->> 'type', to_timestamp((e ->> 'at')::float8), e ->> 'external_id', v_outcome,
                case when v_outcome in ('failed', 'waiting', 'held') or v_unread then sync.as_it_came(p_event, p_remote, p_previous, p_error, p_fields, p_policy) end,
-               v_waits_for);
+               v_waits_for, case when v_outcome = 'waiting' then clock_timestamp() + interval '1 second' end);
   select t.record_id into v_record_id from sync.link t
    where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id';
   if found then
@@ -193,9 +193,10 @@ begin
                             array(select jsonb_array_elements_text(v.held -> 'fields')), v.held ->> 'policy');
 end $$;
 
--- Applies events that came while their system was paused, and those that waited for an object which the hub now has, be it their own, oldest
--- first. Returns how many; call it until there are none. One about a row that somebody has locked is left for the next call: as it holds many rows, it
--- waits for none, or somebody who edits several would be in a deadlock with it.
+-- Applies events that are held, oldest first: they came while their system was paused, or waited for an object which the hub now has, be it their
+-- own. Returns how many; call it until there are none. Kinds that may not be applied now are left out as a whole, so that they cost nothing, however
+-- many they are. One about a row that somebody has locked is left for the next call: as it holds many rows, it waits for none, or somebody who
+-- edits several would be in a deadlock with it.
 create or replace function sync.release_events(p_limit integer) returns bigint language plpgsql set enable_seqscan = off set lock_timeout = '1ms' as $$
 declare
   v       record;
@@ -203,13 +204,22 @@ declare
   v_begun timestamptz := clock_timestamp();
 begin
   for v in
-    select e.system, e.event_id from sync.event e
-     where (e.outcome = 'held' or e.waits_for is not null and sync.is_known(e.system, e.waits_for)
-            or e.outcome = 'hint' and e.held is not null and sync.is_known(e.system, e.entity || '/' || e.external_id)) -- its worker reads it
-       and e.entity in (select t.name from sync.entity t join pg_class c on c.oid = t.relation)
-       and not exists (select from sync.system s where s.name = e.system and s.in_paused_at is not null)
-       and not sync.is_blocked(e.system, e.entity)
-     order by e.created, e.received_at limit p_limit for update skip locked
+    with recursive kind (system, entity) as (
+      (select e.system, e.entity from sync.event e where e.outcome = 'held' order by e.system, e.entity limit 1)
+      union all
+      select n.system, n.entity
+        from kind k cross join lateral (
+          select e.system, e.entity from sync.event e
+           where e.outcome = 'held' and (e.system, e.entity) > (k.system, k.entity) order by e.system, e.entity limit 1) n
+    ), open as materialized (
+      select k.system, k.entity from kind k
+       where sync.tracked(k.entity) and not sync.is_paused_in(k.system) and not sync.is_blocked(k.system, k.entity))
+    select h.system, h.event_id
+      from open o cross join lateral (
+        select e.system, e.event_id, e.created, e.received_at from sync.event e
+         where e.outcome = 'held' and e.system = o.system and e.entity = o.entity
+         order by e.created, e.received_at limit p_limit for update skip locked) h
+     order by h.created, h.received_at limit p_limit
   loop
     begin
       perform sync.apply_again(v.system, v.event_id);
@@ -221,6 +231,29 @@ begin
   return v_count;
 end $$;
 
+-- An object is known from now on: it has a record (a link), is gone (a tombstone), or is another installation's. Events that wait for it, or that are about
+-- it and wait, are applied next. One that somebody else has locked is left to sync.look_for_awaited.
+create or replace function sync.note_known() returns trigger language plpgsql as $$
+begin
+  update sync.event set outcome = 'held'
+   where (system, event_id) in (
+           select e.system, e.event_id from sync.event e
+            where e.waits_for = new.entity || '/' || new.external_id and e.system = new.system and e.outcome = 'waiting' for update skip locked);
+  update sync.event set outcome = 'held'
+   where (system, event_id) in (
+           select e.system, e.event_id from sync.event e
+            where e.external_id = new.external_id and e.entity = new.entity and e.system = new.system and e.held is not null
+              and e.outcome in ('hint', 'waiting') for update skip locked);
+  return null;
+end $$;
+
+create or replace trigger note_known_link after insert on sync.link
+  for each row when (new.external_id is not null) execute function sync.note_known();
+create or replace trigger note_known_object after update of external_id on sync.link
+  for each row when (new.external_id is distinct from old.external_id and new.external_id is not null) execute function sync.note_known();
+create or replace trigger note_known_gone after insert on sync.tombstone for each row execute function sync.note_known();
+create or replace trigger note_known_foreign after insert on sync.foreign_object for each row execute function sync.note_known();
+
 -- Whether an object, entity/external id, has a record here, or had one, or is not to have one.
 create or replace function sync.is_known(p_system text, p_object text) returns boolean language sql stable as $$
   select exists (select from sync.link l
@@ -229,6 +262,17 @@ create or replace function sync.is_known(p_system text, p_object text) returns b
                   where t.system = p_system and t.entity = split_part(p_object, '/', 1) and t.external_id = substr(p_object, strpos(p_object, '/') + 1))
       or exists (select from sync.foreign_object f
                   where f.system = p_system and f.entity = split_part(p_object, '/', 1) and f.external_id = substr(p_object, strpos(p_object, '/') + 1));
+$$;
+
+-- Looks whether what events wait for has come, after pauses that double from one second to ten minutes: whoever brings it does not see an event that is
+-- being stored at the same moment.
+create or replace function sync.look_for_awaited(p_limit integer) returns void language sql as $$
+  update sync.event
+     set outcome = case when sync.is_known(system, waits_for) then 'held' else outcome end, tries = tries + 1,
+         try_at = clock_timestamp() + make_interval(secs => least(600, 2 ^ least(tries, 10)))
+   where (system, event_id) in (
+           select e.system, e.event_id from sync.event e
+            where e.outcome = 'waiting' and e.try_at <= clock_timestamp() order by e.try_at limit p_limit for update skip locked);
 $$;
 
 create or replace function sync.apply_event(
@@ -462,7 +506,17 @@ begin
   return 'deferred';
 end $$;
 
--- Forgets inbound events that no sender repeats any more.
+-- Forgets inbound events that no sender repeats any more. Not those that are still to be applied, however old they are: held, waiting, to be read, or failed for
+-- what a person may mend.
 create or replace function sync.prune(p_keep interval) returns bigint language sql as $$
-  with gone as (delete from sync.event where received_at < now() - p_keep returning 1) select count(*) from gone;
+  with gone as (
+    delete from sync.event e
+     where e.received_at < now() - p_keep
+       and (e.held is null or e.outcome = 'failed' and not exists (
+              select from sync.failure f
+               where f.system = e.system and f.entity = e.entity and f.direction = 'in'
+                 and f.record_id in (e.external_id, e.event_id, (select l.record_id from sync.link l
+                       where l.system = e.system and l.entity = e.entity and l.external_id = e.external_id))))
+    returning 1)
+  select count(*) from gone;
 $$;

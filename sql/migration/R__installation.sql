@@ -231,7 +231,7 @@ begin
   delete from sync.tombstone t where t.system = p_system;
   delete from sync.failure f where f.system = p_system;
   delete from sync.foreign_object f where f.system = p_system;
-  delete from sync.event e where e.system = p_system and e.outcome in ('failed', 'waiting');
+  delete from sync.event e where e.system = p_system and (e.outcome in ('failed', 'waiting') or e.waits_for is not null);
   delete from sync.run r where r.system = p_system;
   update sync.job j set position = null where j.name = 'poll-' || p_system;
 end $$;

@@ -51,7 +51,7 @@ language sql stable as $$
   ),
   held as (
     select e.system, e.entity, count(*) as events, min(e.received_at) filter (where s.in_paused_at is null) as oldest
-      from (select h.system, h.entity, h.received_at from sync.event h where h.outcome = 'held' order by h.system, h.created limit 100000) e
+      from (select h.system, h.entity, h.received_at from sync.event h where h.outcome = 'held' order by h.system, h.entity, h.created limit 100000) e
       left join sync.system s on s.name = e.system
      group by e.system, e.entity
   ),

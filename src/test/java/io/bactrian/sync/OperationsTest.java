@@ -346,6 +346,87 @@ class OperationsTest {
     }
 
     @Test
+    void only_events_that_have_ended_are_forgotten_however_old_they_are() throws SQLException {
+        var id = scene.linked("{name:'Ada'}");
+        assertEquals("applied", scene.updated("ext_" + id, START + 1, "{name:'Ada'}", "{name:'Ada K'}"));
+        sql.run("alter table customers add constraint customers_have_no_grace check (name <> 'Grace')");
+        try {
+            assertEquals("failed", scene.created("ext_g", START, "{name:'Grace'}"));
+            assertEquals("failed", scene.created("ext_h", START, "{name:'Grace'}"));
+        } finally {
+            sql.run("alter table customers drop constraint customers_have_no_grace");
+        }
+        sql.run("select sync.dismiss('stripe', 'customers', 'ext_h')");
+        assertEquals("waiting", invoiceOf("ext_later"));
+        sql.run("select sync.pause('stripe', 'in')");
+        assertEquals("held", scene.updated("ext_" + id, START + 20, "{name:'Ada K'}", "{name:'Ada King'}"));
+        sql.run("update sync.event set received_at = now() - interval '100 days'");
+        assertEquals(2, sql.number("select sync.prune('35 days')"), "what was applied, and what a person has dismissed");
+        assertEquals(List.of("failed", "held", "waiting"), sql.texts("select outcome from sync.event order by outcome"));
+
+        sql.run("select sync.resume('stripe')");
+        assertEquals(1, sql.number("select sync.release_events(10)"));
+        assertEquals(Scene.state("{name:'Ada King'}"), scene.customer(id));
+        assertEquals("what came in was applied again: created", sql.text("select sync.retry('stripe', 'customers', 'ext_g')"));
+        scene.created("ext_later", START, "{name:'Later'}");
+        assertEquals(1, sql.number("select sync.release_events(10)"));
+        assertEquals(1, sql.number("select count(*) from invoices"));
+        sql.run("delete from invoices");
+    }
+
+    @Test
+    void events_that_cannot_be_applied_yet_cost_nothing_while_they_wait() throws Exception {
+        for (int i = 0; i < 6; i++) {
+            sql.run("select sync.release_events(500)"); // planned while there are none
+        }
+        sql.run("select sync.pause('stripe', 'in')");
+        sql.run("insert into sync.blocked (system, entity, reason) values ('crm', 'customers', 'for a test')");
+        sql.run("""
+                insert into sync.event (system, event_id, entity, type, created, external_id, outcome, held)
+                select s, 'evt_' || n, 'customers', 'customer.updated', now(), 'ext_' || n, 'held', '{}' from unnest(array['stripe', 'crm']) s, generate_series(1, 20000) n""");
+        sql.run("""
+                insert into sync.event (system, event_id, entity, type, created, external_id, outcome, held, waits_for, try_at)
+                select 'mail', 'evt_' || n, 'customers', 'customer.updated', now(), 'ext_' || n, 'waiting', '{}', 'products/' || n, now() + interval '1 minute'
+                  from generate_series(1, 20000) n""");
+        try {
+            assertTrue(pages("select sync.release_events(500)") < 100, "pages read: " + pages("select sync.release_events(500)"));
+        } finally {
+            sql.run("delete from sync.blocked");
+        }
+    }
+
+    @Test
+    void an_event_that_waits_is_applied_though_what_it_waits_for_came_at_the_very_moment() throws SQLException {
+        assertEquals("waiting", invoiceOf("ext_c"));
+        sql.run("alter table sync.link disable trigger user"); // whoever committed the customer did not see that something waits
+        try {
+            scene.created("ext_c", START, "{name:'Cy'}");
+        } finally {
+            sql.run("alter table sync.link enable trigger user");
+        }
+        sql.run("select sync.look_for_awaited(10)");
+        assertEquals(0, sql.number("select sync.release_events(10)"), "its next look is a second later");
+        sql.run("update sync.event set try_at = try_at - interval '1 second' where outcome = 'waiting'");
+        sql.run("select sync.look_for_awaited(10)");
+        assertEquals(1, sql.number("select sync.release_events(10)"));
+        assertEquals(1, sql.number("select count(*) from invoices"));
+        sql.run("delete from invoices");
+    }
+
+    /** An event about an invoice of that customer. */
+    private static String invoiceOf(String customer) throws SQLException {
+        return sql.text("select sync.apply_inbound('stripe', 'invoices', ?, ?, null, null, '{customer_id,currency}', 'newest')",
+                "{\"id\": \"evt_in\", \"type\": \"invoice.created\", \"at\": 1, \"external_id\": \"in_1\", \"deleted\": false}",
+                "{\"customer_id\": \"" + customer + "\", \"currency\": \"EUR\"}");
+    }
+
+    /** How many pages of tables and indexes a query reads, once its plan is made. */
+    private static long pages(String query) throws Exception {
+        var plan = Hub.JSON.readTree(sql.text("explain (analyze, buffers, format json) " + query)).get(0).get("Plan");
+        return plan.get("Shared Hit Blocks").asLong() + plan.get("Shared Read Blocks").asLong();
+    }
+
+    @Test
     void a_stored_event_of_a_table_that_is_not_tracked_any_more_stops_no_other() throws SQLException {
         sql.run("create table notes (id bigint generated by default as identity primary key, name text)");
         sql.run("select sync.track('notes')");
