@@ -152,6 +152,12 @@ begin
     perform sync.end_run(r, 'done');
     return;
   end if;
+  -- What was written since the last step is not what Postgres has statistics of, and plans are made anew with them.
+  if v_next = 'objects' then
+    analyze sync.run_object (run_id, external_id, record_id, hub_id, match);
+  elsif v_next in ('changes', 'deletes') then
+    analyze sync.difference (run_id, kind, record_id, external_id, is_delete, todo, mended_at);
+  end if;
   if v_next = 'objects' then
     select count(*) into v_of from sync.run_object o where o.run_id = r.id;
   elsif v_next = 'links' then
@@ -160,16 +166,12 @@ begin
     execute format('select count(*) from %s', (select e.relation from sync.entity e where e.name = r.entity)) into v_of;
   else
     select count(distinct d.record_id) into v_of from sync.difference d
-     where d.run_id = r.id and d.todo and d.mended_at is null and sync.is_delete(d.kind) = (v_next = 'deletes');
+     where d.run_id = r.id and d.todo and d.mended_at is null and d.is_delete = (v_next = 'deletes');
   end if;
   update sync.run t
      set step = v_next, position = null, step_at = clock_timestamp(), step_done = 0, step_of = v_of, tries = 0, reason = null
    where t.id = r.id;
 end $$;
-
-create or replace function sync.is_delete(p_kind text) returns boolean language sql immutable as $$
-  select p_kind in ('deleted_hub', 'deleted_remote');
-$$;
 
 create or replace function sync.end_run(r sync.run, p_state text) returns void language plpgsql as $$
 begin
@@ -256,7 +258,7 @@ end $$;
 -- One page of a step that needs neither the other system nor a worker.
 create or replace function sync.reconcile_page(
   p_run_id bigint, p_step text, p_position text, p_fields text[], p_policy text, p_match text, p_limit integer) returns void language plpgsql
-  set lock_timeout = '5s' set timezone = 'UTC' set enable_seqscan = on as $$
+  set lock_timeout = '5s' set timezone = 'UTC' set enable_seqscan = off as $$
 declare
   r sync.run;
 begin
@@ -287,6 +289,10 @@ declare
   v_position text;
   v_record   text;
   v_outcome  text;
+  v_id       bigint;
+  v_ids      bigint[]; -- of what is told of this object
+  v_all      bigint[] := '{}';
+  v_asked    bigint := (select last_value from sync.outbox_id_seq);
 begin
   for o in
     select * from sync.run_object t where t.run_id = r.id and (r.position is null or t.external_id > r.position) order by t.external_id limit p_limit
@@ -306,15 +312,21 @@ begin
     end if;
     v_record := sync.find_record(r, o, p_match);
     insert into sync.difference (run_id, kind, record_id, external_id, remote)
-         values (r.id, case when v_record is null then 'only_remote' else 'unlinked' end, v_record, o.external_id, o.state);
+         values (r.id, case when v_record is null then 'only_remote' else 'unlinked' end, v_record, o.external_id, o.state)
+      returning id into v_id;
+    v_ids := array[v_id];
     if v_record is not null then
       update sync.run_object t set record_id = v_record where t.run_id = r.id and t.external_id = o.external_id;
-      insert into sync.difference (run_id, kind, record_id, external_id, field, hub, remote)
-      select r.id, 'differs', v_record, o.external_id, f, c.record -> f, c.state -> f
-        from (select sync.read(r.entity, v_record) as record, sync.internal(r.system, r.entity, v_record, o.state, '{}', false) as state) c,
-             unnest(sync.moved(c.record, c.state, sync.fields(p_fields, c.record, c.state))) f
-       where o.state is not null;
+      with told as (
+        insert into sync.difference (run_id, kind, record_id, external_id, field, hub, remote)
+        select r.id, 'differs', v_record, o.external_id, f, c.record -> f, c.state -> f
+          from (select sync.read(r.entity, v_record) as record, sync.internal(r.system, r.entity, v_record, o.state, '{}', false) as state) c,
+               unnest(sync.moved(c.record, c.state, sync.fields(p_fields, c.record, c.state))) f
+         where o.state is not null
+        returning id)
+      select v_id || coalesce(array_agg(id), '{}') into v_ids from told;
     end if;
+    v_all := v_all || v_ids;
     if r.mode = 'heal' or r.mode = 'link' and v_record is not null then
       v_outcome := sync.apply_inbound(r.system, r.entity,
         jsonb_build_object('id', format('reconcile:%s:%s', r.id, o.external_id), 'type', 'reconcile', 'at', extract(epoch from o.at),
@@ -323,15 +335,15 @@ begin
       update sync.difference d
          set mended_at = clock_timestamp(), record_id = coalesce(d.record_id, (select l.record_id from sync.link l
                where l.system = r.system and l.entity = r.entity and l.external_id = o.external_id))
-       where d.run_id = r.id and d.external_id = o.external_id and v_outcome not in ('failed', 'held', 'waiting');
-      -- What goes out is work of this run, and not of those who follow the changes.
-      with asked as (
-        delete from sync.outbox x
-         where x.tx_id = txid_current() and x.op = 'r' and x.target = r.system and x.entity = r.entity returning x.record_id)
-      update sync.difference d set todo = true, mended_at = null from asked
-       where d.run_id = r.id and d.kind = 'unlinked' and d.record_id = asked.record_id;
+       where d.id = any (v_ids) and v_outcome not in ('failed', 'held', 'waiting');
     end if;
   end loop;
+  -- What goes out is work of this run, and not of those who follow the changes.
+  with asked as (
+    delete from sync.outbox x
+     where x.id >= v_asked and x.tx_id = txid_current() and x.op = 'r' and x.target = r.system and x.entity = r.entity returning x.record_id)
+  update sync.difference d set todo = true, mended_at = null from asked
+   where d.id = any (v_all) and d.kind = 'unlinked' and d.record_id = asked.record_id;
   perform sync.advance_run(r, v_position, v_seen, v_seen < p_limit);
 end $$;
 
@@ -474,7 +486,7 @@ end $$;
 -- Steps changes and deletes: the next records for the workers, as a JSON array. Null: the step is over. A mass delete (more
 -- than p_max_percent of the linked records, and more than p_max_deletes) waits for sync.confirm.
 create or replace function sync.take_work(p_run_id bigint, p_step text, p_limit integer, p_max_percent numeric, p_max_deletes bigint)
-returns text language plpgsql as $$
+returns text language plpgsql set enable_seqscan = off as $$
 declare
   r        sync.run;
   v_some   text[];
@@ -499,9 +511,9 @@ begin
       return null;
     end if;
   end if;
-  v_some := array(select d.record_id from sync.difference d
-                   where d.run_id = r.id and d.todo and d.mended_at is null and sync.is_delete(d.kind) = (p_step = 'deletes')
-                   group by d.record_id order by min(d.id) limit p_limit);
+  v_some := array(select distinct d.record_id from sync.difference d
+                   where d.run_id = r.id and d.todo and d.mended_at is null and d.is_delete = (p_step = 'deletes')
+                   order by d.record_id limit p_limit);
   if v_some = '{}' then
     perform sync.advance_run(r, null, 0, true);
     return null;
@@ -531,7 +543,7 @@ create or replace function sync.believes_list(p_run_id bigint) returns boolean l
 $$;
 
 -- The workers have done what they could: what did not succeed waits in sync.failure, or for its system.
-create or replace function sync.end_work(p_run_id bigint, p_step text, p_record_ids text) returns void language plpgsql as $$
+create or replace function sync.end_work(p_run_id bigint, p_step text, p_record_ids text) returns void language plpgsql set enable_seqscan = off as $$
 declare
   r      sync.run;
   v_some text[] := array(select jsonb_array_elements_text(p_record_ids::jsonb));
@@ -543,7 +555,7 @@ begin
   end if;
   with mended as (
     update sync.difference d set mended_at = clock_timestamp()
-     where d.run_id = r.id and d.record_id = any (v_some) and d.todo and d.mended_at is null and sync.is_delete(d.kind) = (p_step = 'deletes')
+     where d.run_id = r.id and d.record_id = any (v_some) and d.todo and d.mended_at is null and d.is_delete = (p_step = 'deletes')
     returning d.record_id)
   select count(distinct m.record_id) into v_done from mended m;
   perform sync.advance_run(r, null, v_done, false);

@@ -170,6 +170,55 @@ class ReconcileTest {
     }
 
     @Test
+    void a_page_costs_the_same_however_much_a_run_has_found() throws Exception {
+        var few = pagesOfAHeal(100);
+        var many = pagesOfAHeal(20_000);
+        for (var step : few.keySet()) {
+            assertTrue(many.get(step) < 2 * few.get(step) + 500, step + ": " + few.get(step) + " pages with few differences, " + many.get(step) + " with many");
+        }
+    }
+
+    /** How many pages of tables and indexes the transactions of a heal read that has found so much already, and in whose way there is as much in the outbox. */
+    private Map<String, Long> pagesOfAHeal(int differences) throws Exception {
+        set();
+        sql.run("delete from sync.deletion");
+        var pages = new java.util.LinkedHashMap<String, Long>();
+        var run = begin("heal");
+        take(null, "off");
+        sql.run("insert into customers (name) select 'Customer ' || n from generate_series(1, ?) n", differences);
+        scene.quiet();
+        sql.run("insert into sync.link (system, entity, record_id, external_id, hub_base, remote_base) select 'stripe', 'customers', id::text, 'ext_' || id, '{}', '{}' from customers");
+        for (var kind : List.of("deleted_hub", "differs")) {
+            sql.run("insert into sync.difference (run_id, kind, record_id, external_id, todo) select ?, ?, id::text, 'ext_' || id, true from customers order by id", run, kind);
+        }
+        sql.run("insert into sync.outbox (entity, record_id, op, after) select 'customers', 'x' || n, 'u', '{}' from generate_series(1, ?) n", differences);
+        var unlinked = sql.texts("insert into customers (name, email) select 'New ' || n, 'new' || n || '@example.com' from generate_series(1, 20) n returning id");
+        for (var id : unlinked) {
+            sql.run("insert into sync.run_object (run_id, external_id, hub_id, pointer, state, at) values (?, ?, ?, 'ours', ?::jsonb, to_timestamp(?::float8))",
+                    run, "ext_new_" + id, id, Scene.state("{name:'New there', description:'" + id + "'}").toString(), NOW);
+        }
+        sql.run("select sync.advance_run(r, null, 0, true) from sync.run r where id = ?", run);
+        pages.put("objects", pages("select sync.reconcile_page(" + run + ", 'objects', null, '" + Hub.FIELDS + "', 'newest', 'none', 100)"));
+        assertEquals("20 of 20", sql.text("select count(*) filter (where todo) || ' of ' || count(*) from sync.difference where run_id = ? and kind = 'unlinked'", run));
+        assertEquals(0, sql.number("select count(*) from sync.outbox where target <> ''"));
+        sql.run("update sync.run set step = 'rows', position = null, confirmed_at = now() where id = ?", run);
+        for (var step : List.of("changes", "deletes")) {
+            sql.run("select sync.advance_run(r, null, 0, true) from sync.run r where id = ?", run);
+            for (int i = 0; i < 2; i++) {
+                pages.put("take " + step, pages("select sync.take_work(" + run + ", '" + step + "', 40, 5, 10)"));
+                var ids = sql.text("select sync.take_work(?, ?, 40, 5, 10)", run, step);
+                pages.put("end " + step, pages("select sync.end_work(" + run + ", '" + step + "', '" + ids + "')"));
+            }
+        }
+        return pages;
+    }
+
+    private static long pages(String query) throws Exception {
+        var plan = Hub.JSON.readTree(sql.text("explain (analyze, buffers, format json) " + query)).get(0).get("Plan");
+        return plan.get("Shared Hit Blocks").asLong() + plan.get("Shared Read Blocks").asLong();
+    }
+
+    @Test
     void what_a_worker_could_not_mend_is_counted_as_failed() throws SQLException {
         scene.insert("{name:'Ada'}");
         var refused = scene.insert("{name:'Bob'}");
