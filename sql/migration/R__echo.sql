@@ -17,13 +17,16 @@ declare
                                                 then jsonb_build_array(l.in_flight -> f) else '[]' end), '{}')
       from unnest(p_fields) f where l.in_flight_op is distinct from 'create');
 begin
+  -- An event may never come: the write changed nothing there, or the remote sends no keys. So what is remembered has an end: in all about as much as an event
+  -- is long. What is left out may hide an edit that a write replaced, and nothing else.
+  v_known := (select coalesce(jsonb_object_agg(k.key, k.value), '{}')
+                from (select f.*, sum(length(f.value::text)) over (order by length(f.value::text), f.key) as size from jsonb_each(v_known) f) k
+               where k.size <= 16000);
   l.unechoed := coalesce(l.unechoed, '{}') || jsonb_build_object(l.revision, jsonb_build_object('open', p_open, 'known', v_known));
-  -- An event may never come: the write changed nothing there, or the remote sends no keys. The newest fifty are
-  -- remembered, fewer where they are large.
   l.unechoed := (select jsonb_object_agg(u.key, u.value)
                    from (select w.*, row_number() over newest as n, sum(length(w.value::text)) over newest as size
                            from jsonb_each(l.unechoed) w window newest as (order by w.key::bigint desc)) u
-                  where u.n = 1 or u.n <= 50 and u.size <= 100000);
+                  where u.n = 1 or u.n <= 20 and u.size <= 16000);
 end $$;
 
 -- Takes note that the event of a write of ours has come. If the write replaced what nobody knew of, somebody edited the
