@@ -346,7 +346,7 @@ begin
     select p_system, p_entity, h.external_id, h.record_id from held h where h.deletion = 'held_in' on conflict do nothing), parts as (
     delete from sync.link t using held h, sync.entity e
      where e.part_of = p_entity and t.system = p_system and t.entity = e.name and t.whole = h.record_id), told as (
-    delete from sync.failure f using held h where f.system = p_system and f.entity = p_entity and f.record_id = h.record_id and f.code = 'delete')
+    delete from sync.failure f using held h where f.system = p_system and f.entity = p_entity and f.record_id = h.record_id)
   select count(*) into v_count from held;
   if p_record_id is null then
     delete from sync.brake b where b.system = p_system and b.entity = p_entity and b.direction = coalesce(p_direction, b.direction);

@@ -94,6 +94,7 @@ begin
   select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.record_id = p_record_id for update;
   if not found then
     if sync.read(p_entity, p_record_id) is null then
+      delete from sync.failure f where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out';
       action := 'none';
       return next;
       return;

@@ -254,6 +254,16 @@ create or replace trigger note_known_object after update of external_id on sync.
 create or replace trigger note_known_gone after insert on sync.tombstone for each row execute function sync.note_known();
 create or replace trigger note_known_foreign after insert on sync.foreign_object for each row execute function sync.note_known();
 
+-- An object is gone: of what came about it and did not fit nothing is of use any more.
+create or replace function sync.note_gone() returns trigger language plpgsql as $$
+begin
+  update sync.event e set held = null
+   where e.external_id = new.external_id and e.entity = new.entity and e.system = new.system and e.held is not null and e.outcome = 'failed';
+  return null;
+end $$;
+
+create or replace trigger note_gone after insert on sync.tombstone for each row execute function sync.note_gone();
+
 -- Whether an object, entity/external id, has a record here, or had one, or is not to have one.
 create or replace function sync.is_known(p_system text, p_object text) returns boolean language sql stable as $$
   select exists (select from sync.link l
@@ -311,6 +321,7 @@ begin
     if not v_linked then
       -- Whatever record it points to is not known to be its own. Should it be, the answer to our create finds the tombstone.
       insert into sync.tombstone (system, entity, external_id) values (p_system, p_entity, v_external_id);
+      perform sync.forget_failure(p_system, p_entity, v_external_id);
       delete from sync.foreign_object f where f.system = p_system and f.entity = p_entity and f.external_id = v_external_id;
     elsif l.deleted_at is not null then
       return 'tombstone';

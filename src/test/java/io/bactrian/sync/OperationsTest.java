@@ -601,6 +601,42 @@ class OperationsTest {
     }
 
     @Test
+    void no_failure_is_left_of_a_record_that_is_gone_on_both_sides() throws SQLException {
+        // A row that was never sent, because somebody had it locked.
+        var never = scene.insert("{name:'Ada'}");
+        sql.run("select sync.record_failure('stripe', 'customers', ?, 'out', 'transient', 'locked', 'somebody has locked the row', null, null)", never);
+        scene.delete(never);
+        assertEquals("none", scene.hub.claim(never).action());
+
+        // An object that never fitted.
+        sql.run("alter table customers add constraint customers_have_no_grace check (name <> 'Grace')");
+        try {
+            assertEquals("failed", scene.created("ext_g", START, "{name:'Grace'}"));
+        } finally {
+            sql.run("alter table customers drop constraint customers_have_no_grace");
+        }
+        scene.deleted("ext_g", START + 1);
+        assertEquals(0, sql.number("select count(*) from sync.event where held is not null"));
+
+        // An object that waits for another one.
+        assertEquals("waiting", invoiceOf("ext_never"));
+        assertEquals("deleted", sql.text("select sync.apply_inbound('stripe', 'invoices', ?, '{}', null, null, '{customer_id,currency}', 'newest')",
+                "{\"id\": \"evt_gone\", \"type\": \"invoice.deleted\", \"at\": 2, \"external_id\": \"in_1\", \"deleted\": true}"));
+        sql.run("select sync.release_events(10)");
+        assertEquals(List.of("deleted", "tombstone"), sql.texts("select outcome from sync.event where entity = 'invoices' order by outcome"));
+
+        // A record that was refused, and whose delete a person cancels.
+        var refused = scene.linked("{name:'Bob'}");
+        scene.edit(refused, START + 1, "{name:'Bobby'}");
+        scene.hub.fail(scene.hub.claim(refused), true);
+        scene.delete(refused);
+        sql.run("update sync.link set deletion = 'held_out' where record_id = ?", refused);
+        sql.run("select sync.cancel_delete('stripe', 'customers', ?)", refused);
+
+        assertEquals(List.of(), sql.texts("select to_json(f) from sync.failure f"));
+    }
+
+    @Test
     void of_many_that_wait_for_one_each_asks_for_it_once() throws SQLException {
         var customer = scene.insert("{name:'Ada'}");
         var claim = "select action from sync.claim('stripe', 'invoices', ?, '{customer_id, currency}', '1 minute')";
