@@ -16,6 +16,16 @@ create or replace function sync.capturing() returns boolean language sql as $$
                     and database = (select oid from pg_database where datname = current_database()));
 $$;
 
+-- What is to be known of a table: its primary key, null when that is not one column; and whether its rows tell when they were changed.
+create or replace function sync.shape(p_relation regclass, out key_column name, out key_type regtype, out has_updated_at boolean) language sql stable as $$
+  select (select a.attname from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+           where i.indrelid = p_relation and i.indisprimary and i.indnkeyatts = 1),
+         (select a.atttypid from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+           where i.indrelid = p_relation and i.indisprimary and i.indnkeyatts = 1),
+         exists (select from pg_attribute where attrelid = p_relation and attname = 'updated_at' and not attisdropped
+                    and atttypid in ('timestamptz'::regtype, 'timestamp'::regtype));
+$$;
+
 -- Installs the triggers that capture every change of a table with a single-column primary key.
 -- Calling it again renews them. Returns the entity's name.
 --
@@ -25,10 +35,7 @@ create or replace function sync.track(p_table text, p_part_of text default null)
 declare
   v_relation regclass := to_regclass(p_table);
   v_name     text;
-  v_key      name;
-  v_key_type regtype;
-  v_function text;
-  v_settings text;
+  v_shape    record;
 begin
   if v_relation is null then
     raise exception 'sync.track: there is no table %', p_table using hint = 'Name it as in a query: products, or shop.products.';
@@ -45,33 +52,64 @@ begin
       using hint = format('Entities are named by table, whatever the schema. If this one takes its place: select sync.untrack(%L) first.', v_name);
   end if;
 
-  select a.attname, a.atttypid into v_key, v_key_type
-    from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
-   where i.indrelid = v_relation and i.indisprimary and i.indnkeyatts = 1;
-  if v_key is null then
+  v_shape := sync.shape(v_relation);
+  if v_shape.key_column is null then
     raise exception 'sync.track: % has no primary key of one column', p_table using hint = 'Add one: links and Kafka messages are keyed by it.';
   end if;
 
   insert into sync.entity (name, relation, key_column, key_type, has_updated_at)
-       values (v_name, v_relation, v_key, v_key_type,
-               exists (select from pg_attribute where attrelid = v_relation and attname = 'updated_at' and not attisdropped
-                                                 and atttypid in ('timestamptz'::regtype, 'timestamp'::regtype)))
-  on conflict (name) do update
-     set relation = excluded.relation, key_column = excluded.key_column,
-         key_type = excluded.key_type, has_updated_at = excluded.has_updated_at;
-  perform sync.track_part(v_name, coalesce(p_part_of, (select e.part_of from sync.entity e where e.name = v_name)));
+       values (v_name, v_relation, v_shape.key_column, v_shape.key_type, v_shape.has_updated_at)
+  on conflict (name) do update set relation = excluded.relation;
+  perform sync.renew(v_name, p_part_of);
   perform sync.note_references();
+  return v_name;
+end $$;
 
+-- Renews what is known of a tracked table, its functions and triggers.
+create or replace function sync.renew(p_name text, p_part_of text default null) returns void language plpgsql as $$
+declare
+  e sync.entity;
+begin
+  perform pg_advisory_xact_lock(hashtextextended('sync.renew', 0)); -- several instances may start at once
+  update sync.entity t set key_column = s.key_column, key_type = s.key_type, has_updated_at = s.has_updated_at
+    from sync.entity n, lateral sync.shape(n.relation) s
+   where n.name = p_name and t.name = p_name and s.key_column is not null;
+  perform sync.track_part(p_name, coalesce(p_part_of, (select t.part_of from sync.entity t where t.name = p_name)));
+  select * into strict e from sync.entity t where t.name = p_name;
+  perform sync.install_capture(e);
+end $$;
+
+-- The same for all tables, at each start: an older version may have made the triggers, and columns and foreign keys come and go. A table that cannot be renewed,
+-- say because somebody has locked it, stays as it was, with a warning.
+create or replace function sync.renew_all() returns void language plpgsql set lock_timeout = '1s' as $$
+declare
+  v_name text;
+begin
+  for v_name in select e.name from sync.entity e join pg_class c on c.oid = e.relation order by e.part_of is not null, e.name loop
+    begin
+      perform sync.renew(v_name);
+    exception when others then
+      raise warning '% is captured as it was until now: %', v_name, sqlerrm using hint = format('select sync.track(%L)', v_name);
+    end;
+  end loop;
+  perform sync.note_references();
+end $$;
+
+-- Makes the function that captures the changes of a table, and the triggers that call it.
+create or replace function sync.install_capture(e sync.entity) returns void language plpgsql as $$
+declare
+  v_function text := format('sync.%I', 'capture_' || e.name);
+  v_settings text;
+begin
   -- One function a table, so that its statements are planned once a session. It runs as its owner: a user who may
   -- write the table need not know the schema sync. Rows are compared as text, because some types have no equality.
   -- What a trigger of the user's does in turn is nobody's but the hub's, even if an inbound event set it off.
   -- Rows that are inserted after "set local sync.importing = on" are not new, only new here: their op is r, as that of a
   -- snapshot's in Debezium.
   -- A record's id must not be spelled as the session likes its dates and numbers.
-  if v_key_type not in ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'uuid'::regtype, 'text'::regtype, 'character varying'::regtype) then
+  if e.key_type not in ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'uuid'::regtype, 'text'::regtype, 'character varying'::regtype) then
     v_settings := $s$set timezone = 'UTC' set datestyle = 'ISO' set intervalstyle = 'iso_8601' set extra_float_digits = 1 set bytea_output = 'hex'$s$;
   end if;
-  v_function := format('sync.%I', 'capture_' || v_name);
   execute format($f$
     create or replace function %1$s() returns trigger language plpgsql security definer
         set search_path = pg_catalog, pg_temp %4$s as $body$
@@ -107,22 +145,32 @@ begin
         perform sync.wake();
       end if;
       return null;
-    end $body$ $f$, v_function, v_name, v_key, v_settings);
+    end $body$ $f$, v_function, e.name, e.key_column, v_settings);
+  perform sync.install_triggers(e.relation, 'sync_capture_', v_function);
+end $$;
 
-  execute format('create or replace trigger sync_capture_insert after insert on %s
-    referencing new table as new_rows for each statement execute function %s()', v_relation, v_function);
-  execute format('create or replace trigger sync_capture_update after update on %s
-    referencing old table as old_rows new table as new_rows for each statement execute function %s()', v_relation, v_function);
-  execute format('create or replace trigger sync_capture_delete after delete on %s
-    referencing old table as old_rows for each statement execute function %s()', v_relation, v_function);
-  execute format('create or replace trigger sync_capture_truncate before truncate on %s
-    for each statement execute function %s()', v_relation, v_function);
-  -- Also for a session that mutes ordinary triggers (session_replication_role): what it commits is a change too.
-  if (select pg_has_role(c.relowner, 'usage') from pg_class c where c.oid = v_relation) then
-    execute format('alter table %s enable always trigger sync_capture_insert, enable always trigger sync_capture_update,
-      enable always trigger sync_capture_delete, enable always trigger sync_capture_truncate', v_relation);
-  end if;
-  return v_name;
+-- Makes a table call a function for each statement, also in a session that mutes ordinary triggers (session_replication_role): what it commits is
+-- a change too. Triggers that are as they should be are left alone: to make one anew locks the table.
+create or replace function sync.install_triggers(p_relation regclass, p_prefix text, p_function text) returns void language plpgsql as $$
+declare
+  v_own boolean := (select pg_has_role(c.relowner, 'usage') from pg_class c where c.oid = p_relation);
+  v     record;
+begin
+  for v in
+    select p_prefix || n.name as name, n.event,
+           case when n.old_rows is not null or n.new_rows is not null
+                then concat_ws(' ', 'referencing', 'old table as ' || n.old_rows, 'new table as ' || n.new_rows) end as referencing
+      from (values ('insert', 'after insert', 4, null, 'new_rows'), ('update', 'after update', 16, 'old_rows', 'new_rows'),
+                   ('delete', 'after delete', 8, 'old_rows', null), ('truncate', 'before truncate', 34, null, null)) n (name, event, type, old_rows, new_rows)
+     where not exists (select from pg_trigger t
+                        where t.tgrelid = p_relation and t.tgname = p_prefix || n.name and t.tgfoid = to_regproc(p_function) and t.tgtype = n.type
+                          and (t.tgoldtable::text, t.tgnewtable::text) is not distinct from (n.old_rows, n.new_rows) and (t.tgenabled = 'A' or not v_own))
+  loop
+    execute format('create or replace trigger %I %s on %s %s for each statement execute function %s()', v.name, v.event, p_relation, v.referencing, p_function);
+    if v_own then
+      execute format('alter table %s enable always trigger %I', p_relation, v.name);
+    end if;
+  end loop;
 end $$;
 
 -- Removes the triggers. Links and history stay: tracking the table again goes on with the next change of each record.
@@ -212,18 +260,7 @@ begin
     format(v_ask, format('select o.%I as id, case v_written when %L || o.%I then v_origin else '''' end as origin from old_rows o',
                          v_key, p_name || '/', p.key_column)),
     format(v_ask, format('select o.%I as id, '''' as origin from %%s o', v_key)));
-  execute format('create or replace trigger sync_parts_insert after insert on %s
-    referencing new table as new_rows for each statement execute function sync.%I()', p.relation, 'parts_' || p_name);
-  execute format('create or replace trigger sync_parts_update after update on %s
-    referencing old table as old_rows new table as new_rows for each statement execute function sync.%I()', p.relation, 'parts_' || p_name);
-  execute format('create or replace trigger sync_parts_delete after delete on %s
-    referencing old table as old_rows for each statement execute function sync.%I()', p.relation, 'parts_' || p_name);
-  execute format('create or replace trigger sync_parts_truncate before truncate on %s
-    for each statement execute function sync.%I()', p.relation, 'parts_' || p_name);
-  if (select pg_has_role(c.relowner, 'usage') from pg_class c where c.oid = p.relation) then
-    execute format('alter table %s enable always trigger sync_parts_insert, enable always trigger sync_parts_update,
-      enable always trigger sync_parts_delete, enable always trigger sync_parts_truncate', p.relation);
-  end if;
+  perform sync.install_triggers(p.relation, 'sync_parts_', format('sync.%I', 'parts_' || p_name));
 end $$;
 
 -- Notes which tracked tables refer to which, and which are parts of which.
