@@ -16,6 +16,17 @@ create or replace function sync.capturing() returns boolean language sql as $$
                     and database = (select oid from pg_database where datname = current_database()));
 $$;
 
+-- What the application itself writes at this moment, in the name of a system (see sync.act_for): entity/id, or entity/ for a row that the write names.
+-- Null for everybody else: anybody may set sync.written, and so hide a change or blame it on a system, but it counts only for those who may act
+-- as the role that owns this schema.
+create or replace function sync.written() returns text language plpgsql stable as $$
+begin
+  if pg_has_role(session_user, (select n.nspowner from pg_namespace n where n.nspname = 'sync'), 'member') then
+    return current_setting('sync.written', true);
+  end if;
+  return null;
+end $$;
+
 -- What is to be known of a table: its primary key, null when that is not one column; and whether its rows tell when they were changed.
 create or replace function sync.shape(p_relation regclass, out key_column name, out key_type regtype, out has_updated_at boolean) language sql stable as $$
   select (select a.attname from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
@@ -114,7 +125,7 @@ begin
     create or replace function %1$s() returns trigger language plpgsql security definer
         set search_path = pg_catalog, pg_temp %4$s as $body$
     declare
-      v_written text := current_setting('sync.written', true); -- what an inbound event writes: entity/id
+      v_written text := case when current_setting('sync.written', true) <> '' then sync.written() end; -- what an inbound event writes: entity/id
       v_origin  text := case when pg_trigger_depth() = 1 and starts_with(v_written, %2$L || '/') then current_setting('sync.origin') else '' end;
       v_rows    bigint;
     begin
@@ -235,7 +246,7 @@ begin
   execute format($f$
     create or replace function sync.%1$I() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
     declare
-      v_written text := current_setting('sync.written', true);
+      v_written text := case when current_setting('sync.written', true) <> '' then sync.written() end;
       v_origin  text := case when pg_trigger_depth() = 1 and starts_with(v_written, %2$L || '/') then current_setting('sync.origin') else '' end;
       v_rows    bigint;
     begin

@@ -170,6 +170,42 @@ class CaptureTest {
     }
 
     @Test
+    void nobody_but_the_application_can_say_that_a_change_is_an_event_s() throws SQLException {
+        sql.run("create table parcels (id bigint primary key, customer_id bigint references customers)");
+        sql.run("select sync.track('parcels', 'customers')");
+        var role = TestServices.name("writer");
+        try (var superuser = new Sql(TestServices.postgres().superuser(database.name()).getConnection())) {
+            superuser.run("create role " + role + " login");
+            superuser.run("grant all on customers, parcels to " + role);
+            superuser.run("set session authorization " + role);
+            for (var written : List.of("customers/", "customers/1", "parcels/", "parcels/1")) {
+                superuser.run("set sync.written = '" + written + "'");
+                superuser.run("set sync.origin = 'stripe'");
+                superuser.run("insert into public.customers (id, name) values (1, 'Ada')");
+                superuser.run("update public.customers set name = 'Grace'");
+                superuser.run("insert into public.parcels values (1, 1)");
+                superuser.run("delete from public.parcels");
+                superuser.run("delete from public.customers");
+            }
+            superuser.run("reset session authorization");
+            superuser.run("drop owned by " + role);
+            superuser.run("drop role " + role);
+        }
+        assertEquals(List.of(""), sql.texts("select distinct origin from sync.outbox"));
+        assertEquals(28, sql.number("select count(*) from sync.outbox"));
+        sql.run("truncate sync.outbox");
+
+        sql.connection().setAutoCommit(false);
+        sql.run("select sync.act_for('stripe', 'customers/')");
+        sql.run("insert into customers (id, name) values (1, 'Ada')");
+        sql.connection().commit();
+        sql.connection().setAutoCommit(true);
+        assertEquals(List.of("stripe"), sql.texts("select origin from sync.outbox"), "the application's own role can");
+        sql.run("select sync.untrack('parcels')");
+        sql.run("drop table parcels");
+    }
+
+    @Test
     void does_not_run_what_a_hostile_search_path_offers() throws SQLException {
         sql.run("create schema evil");
         sql.run("create function evil.row_to_json(record) returns json language plpgsql as $$ begin raise 'called'; end $$");
