@@ -413,7 +413,7 @@ begin
       l := sync.take_echo(l, v_revision, p_remote, p_previous, p_policy);
       perform sync.save(l);
     end if;
-    if l.deleted_by = 'hub' and not v_ours and v_news <> '{}' and v_at >= coalesce(l.last_event_at, v_at) then
+    if l.deleted_by = 'hub' and l.remote_base is not null and not v_ours and v_news <> '{}' and v_at >= coalesce(l.last_event_at, v_at) then
       v_merged := sync.merge(l, p_remote, v_at, v_news, p_policy);
       l.remote_base := l.remote_base || (v_merged.l).remote_base;
       perform sync.save(l);

@@ -556,6 +556,22 @@ class StripeCustomersRouteTest {
         assertEquals("0", text("select count(*) from sync.conflict where system = 'stripe' and record_id = '" + id + "'"));
     }
 
+    @Test
+    void nothing_is_left_of_a_customer_who_was_deleted_on_both_sides_and_forgotten() throws Exception {
+        var id = insertSynced("name, email", "'Unforgotten Uma', 'uma@unforgotten.example'");
+        run("update customers set name = 'Unforgotten Una' where id = " + id);
+        stripe.dashboard().updateCustomer(linked("stripe", id), Map.of("name", "Unforgotten Ursula"));
+        underWay.awaitNothing();
+        run("delete from customers where id = " + id);
+        eventually().until(() -> customer(stripe, id).path("deleted").asBoolean() && customer(eu, id).path("deleted").asBoolean());
+        underWay.awaitNothing();
+        try (var sql = sql()) {
+            assertTrue(sql.traces("nforgotten").contains("link"));
+            sql.run("select sync.forget_deleted('0')");
+            assertEquals(List.of(), sql.traces("nforgotten"));
+        }
+    }
+
     /** How many calls a fault has struck. */
     private static long struck() {
         return stripe.apiCalls().stream().filter(call -> call.status() != 200 || !call.answered()).count();

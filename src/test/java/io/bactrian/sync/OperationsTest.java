@@ -636,6 +636,64 @@ class OperationsTest {
         assertEquals(List.of(), sql.texts("select to_json(f) from sync.failure f"));
     }
 
+    // What stays of those who are gone.
+
+    @Test
+    void what_is_known_of_a_deleted_record_is_forgotten_once_no_late_event_needs_it() throws SQLException {
+        var id = scene.linked("{name:'Ada', email:'ada@example.com'}");
+        scene.edit(id, START + 9, "{name:'Ada Byron'}");
+        scene.updated("ext_" + id, START + 5, "{name:'Ada'}", "{name:'Ada King', email:'ada@example.com'}");
+        sql.run("insert into sync.run (system, entity, mode, because, state) values ('stripe', 'customers', 'diff', 'a test', 'done')");
+        sql.run("insert into sync.difference (run_id, kind, record_id, external_id, field, hub, remote) select max(id), 'differs', ?, ?, 'name', '\"Ada\"', '\"Ada\"' from sync.run",
+                id, "ext_" + id);
+        scene.delete(id);
+        scene.settle(scene.hub.claim(id), null, null, START + 10);
+        sql.run("select sync.forget_deleted('7 days')");
+        scene.updated("ext_" + id, START + 11, "{email:'ada@example.com'}", "{name:'Ada King', email:'ada@example.org'}"); // made before the delete, and late
+        assertEquals(2, scene.conflicts().size(), "the name that both had edited, and the address that was edited there");
+        assertTrue(sql.traces("Ada").size() >= 3, sql.traces("Ada").toString());
+
+        sql.run("update sync.link set deleted_at = deleted_at - interval '8 days' where record_id = ?", id);
+        sql.run("select sync.forget_deleted('7 days')");
+        assertEquals("tombstone", scene.updated("ext_" + id, START + 12, "{name:'Ada'}", "{name:'Ada', email:'ada@example.net'}"));
+        sql.run("delete from sync.outbox");
+        assertEquals(List.of(), sql.traces("Ada"));
+        assertEquals(List.of(), sql.traces("ada@"));
+        assertEquals("hub", sql.text("select distinct winner from sync.conflict"), "that there was one is kept");
+
+        // Its id may be given again.
+        sql.run("insert into customers (id, name) values (?::bigint, 'Grace')", id);
+        var again = scene.hub.claim(id);
+        assertEquals("create", again.action());
+        assertEquals("settled", scene.settle(again, "ext_again", "{name:'Grace'}", START + 20));
+        assertEquals("none", scene.hub.claim(id).action());
+    }
+
+    @Test
+    void conflicts_of_a_row_that_stays_though_its_object_is_gone_are_kept() throws SQLException {
+        sql.run("insert into sync.integration (system, entity, fields, policy, deletes_in, defined_in) values ('stripe', 'customers', '" + Hub.FIELDS + "', 'newest', 'keep', '')");
+        try {
+            var id = scene.linked("{name:'Ada'}");
+            scene.edit(id, START + 9, "{name:'Ada Byron'}");
+            scene.updated("ext_" + id, START + 5, "{name:'Ada'}", "{name:'Ada King'}");
+            scene.deleted("ext_" + id, START + 10);
+            sql.run("select sync.forget_deleted('0')");
+            assertEquals(List.of("name Ada > Ada Byron | Ada King: hub"), scene.conflicts());
+            assertEquals("none", scene.hub.claim(id).action());
+        } finally {
+            sql.run("delete from sync.integration");
+        }
+    }
+
+    @Test
+    void conflicts_are_kept_for_a_while() throws SQLException {
+        sql.run("""
+                insert into sync.conflict (system, entity, record_id, field, winner, reason, at)
+                select 'stripe', 'customers', '1', 'name', 'hub', n || ' days ago', now() - make_interval(days => n) from unnest(array[1, 89, 91, 1000]) n""");
+        assertEquals(2, sql.number("select sync.keep_conflicts('90 days')"));
+        assertEquals(List.of("1 days ago", "89 days ago"), sql.texts("select reason from sync.conflict order by at desc"));
+    }
+
     @Test
     void of_many_that_wait_for_one_each_asks_for_it_once() throws SQLException {
         var customer = scene.insert("{name:'Ada'}");

@@ -69,6 +69,15 @@ public final class Sql implements AutoCloseable {
         return rows(sql, parameters).stream().map(row -> row.values().iterator().next()).map(value -> value == null ? null : value.toString()).toList();
     }
 
+    /** The tables of the schema sync that say a word somewhere. */
+    public List<String> traces(String word) throws SQLException {
+        return texts("""
+                select c.relname from pg_class c
+                 where c.relnamespace = 'sync'::regnamespace and c.relkind = 'r'
+                   and query_to_xml(format('select from %s t where t::text like %L', c.oid::regclass, '%' || ? || '%'), true, true, '')::text <> ''
+                 order by 1""", word);
+    }
+
     /** Runs a statement; returns how many rows it touched. */
     public int run(String sql, Object... parameters) throws SQLException {
         var statement = prepare(sql, parameters);

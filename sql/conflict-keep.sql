@@ -1,0 +1,2 @@
+-- Deletes old conflicts. A second run finds none.
+select sync.keep_conflicts(p_keep => :#${properties:conflict.keep}::interval)
