@@ -15,9 +15,13 @@ import java.util.Set;
 import javax.sql.DataSource;
 import org.flywaydb.core.api.FlywayException;
 import org.postgresql.ds.PGSimpleDataSource;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** Finds out whether Postgres is there, and tells what passes by itself from what a person must put right. */
 final class PostgresStartUp {
+
+    private static final Logger LOG = LoggerFactory.getLogger(PostgresStartUp.class);
 
     /** https://www.postgresql.org/docs/17/errcodes-appendix.html, and the driver's 08004 for a server that refuses us as we are. */
     private static final Set<String> BAD_CREDENTIALS = Set.of("28000", "28P01");
@@ -147,6 +151,17 @@ final class PostgresStartUp {
             return judge(e);
         } catch (IOException e) {
             throw new StartUpException("sql/installation-check.sql cannot be read: " + e.getMessage(), e);
+        }
+    }
+
+    /** Leaves the outbox to other instances, as far as Postgres can be reached. To be called when this one no longer drains it. */
+    void releaseOutbox(String instance) {
+        try (var connection = dataSource.getConnection();
+                var statement = connection.prepareStatement(Files.readString(Path.of("sql/outbox-release.sql")))) {
+            statement.setString(1, instance);
+            statement.executeUpdate();
+        } catch (SQLException | IOException e) {
+            LOG.debug("the outbox is free when its lease is over", e);
         }
     }
 

@@ -17,6 +17,7 @@ import org.apache.camel.health.HealthCheckRegistry;
 import org.apache.camel.main.BaseMainSupport;
 import org.apache.camel.main.MainListenerSupport;
 import org.apache.camel.spi.OnCamelContextStarted;
+import org.apache.camel.spi.OnCamelContextStopped;
 import org.apache.camel.support.LifecycleStrategySupport;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -32,8 +33,11 @@ final class StartUp extends MainListenerSupport implements StartupListener, Orde
     private final Readiness readiness = new Readiness();
     private final Patience patience;
     private final Runnable whenReady;
+    private final String instance = UUID.randomUUID().toString();
     private Settings settings;
     private HttpServers http;
+    private PostgresStartUp postgres;
+    private volatile boolean started;
 
     /**
      * @param stopped whether the process was told to end
@@ -51,7 +55,7 @@ final class StartUp extends MainListenerSupport implements StartupListener, Orde
         LogLevels.apply(camel);
         settings = Settings.of(camel);
         // Names this process where instances compete.
-        camel.getPropertiesComponent().addInitialProperty("instance.id", UUID.randomUUID().toString());
+        camel.getPropertiesComponent().addInitialProperty("instance.id", instance);
         settings.defaults().forEach((name, value) -> camel.getPropertiesComponent().addOverrideProperty(name, value));
         http = HttpServers.prepare(camel, settings);
     }
@@ -63,6 +67,7 @@ final class StartUp extends MainListenerSupport implements StartupListener, Orde
         try {
             main.getCamelContext().addStartupListener(this);
             main.getCamelContext().addLifecycleStrategy(LifecycleStrategySupport.adapt((OnCamelContextStarted) camel -> started()));
+            main.getCamelContext().addLifecycleStrategy(LifecycleStrategySupport.adapt((OnCamelContextStopped) camel -> stopped()));
         } catch (Exception e) {
             throw new IllegalStateException(e);
         }
@@ -83,7 +88,7 @@ final class StartUp extends MainListenerSupport implements StartupListener, Orde
     }
 
     private boolean waitForServers(CamelContext camel) throws InterruptedException {
-        var postgres = new PostgresStartUp(settings);
+        postgres = new PostgresStartUp(settings);
         if (!patience.waitFor(postgres.name(), postgres::connect) || !patience.waitFor(postgres.name(), postgres::migrate)
                 || !patience.waitFor(postgres.name(), () -> postgres.register(integrations(camel)))
                 || !patience.waitFor(postgres.name(), postgres::checkInstallation)) {
@@ -111,11 +116,19 @@ final class StartUp extends MainListenerSupport implements StartupListener, Orde
 
     private void started() {
         readiness.ready();
+        started = true;
         LOG.info("ready: public HTTP on {}, health and metrics on {}", http.publicUrl(), http.managementUrl());
         if (!isLoopback(settings.httpHost())) {
             LOG.warn("the API has no authentication yet, and http.host lets others reach it: let only /webhooks/ through to the outside");
         }
         whenReady.run();
+    }
+
+    /** No route runs any longer. */
+    private void stopped() {
+        if (started) {
+            postgres.releaseOutbox(instance);
+        }
     }
 
     private static boolean isLoopback(String host) {

@@ -12,6 +12,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.bactrian.ChildProcess;
 import io.bactrian.TestApplication;
+import io.bactrian.TestServices;
 import io.bactrian.sandbox.SandboxKafka;
 import io.bactrian.sandbox.SandboxPostgres;
 import io.bactrian.sync.Sql;
@@ -303,6 +304,20 @@ class CaptureRouteTest {
             assertEquals(after(changes.get(0)), after(changes.get(1)));
             awaitEmptyOutbox();
             assertEquals(instance(), sql.text("select instance from sync.drain"));
+        }
+    }
+
+    @Test
+    void whoever_comes_after_one_that_was_told_to_end_drains_at_once() throws Exception {
+        var database = TestServices.database();
+        var alone = TestApplication.builder().postgres(database.jdbcUrl()).kafka(kafka).routes("capture").with("capture.lease", "1 hour");
+        try (var sql = Sql.open(database.dataSource())) {
+            for (int i = 0; i < 2; i++) {
+                try (var next = alone.start()) {
+                    sql.run("insert into customers (name) values ('one more')");
+                    eventually().until(() -> sql.number("select count(*) from sync.outbox") == 0);
+                }
+            }
         }
     }
 
