@@ -25,6 +25,7 @@ import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -79,7 +80,9 @@ class SandboxEndToEndTest {
     @BeforeEach
     void start() throws IOException {
         if (sandbox == null || !sandbox.isAlive()) {
-            sandbox = ChildProcess.sandbox(directory, ports.entrySet().stream().collect(Collectors.toMap(Map.Entry::getKey, port -> port.getValue().toString())));
+            var environment = new HashMap<>(ChildProcess.SHORT_LEASES);
+            ports.forEach((name, port) -> environment.put(name, port.toString()));
+            sandbox = ChildProcess.sandbox(directory, environment);
             await().atMost(PATIENCE).failFast(() -> assertTrue(sandbox.isAlive(), sandbox::errors)).until(sandbox::output, containsString("The sandbox is up."));
         }
     }

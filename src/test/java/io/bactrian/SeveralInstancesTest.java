@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.net.ConnectException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -88,7 +89,7 @@ class SeveralInstancesTest {
     private Instance start(TestServices.Database database, SandboxKafka kafka, StripeSimulator stripe) throws IOException {
         int httpPort = Ports.free();
         int managementPort = Ports.free();
-        return new Instance(ChildProcess.application(directory, Map.ofEntries(
+        var environment = new HashMap<>(Map.ofEntries(
                 Map.entry("POSTGRES_URL", database.jdbcUrl()),
                 Map.entry("POSTGRES_USERNAME", database.username()),
                 Map.entry("POSTGRES_PASSWORD", database.password()),
@@ -100,6 +101,8 @@ class SeveralInstancesTest {
                 Map.entry("STRIPE_WEBHOOK_SECRET", "whsec_sandbox"),
                 Map.entry("STRIPE_RATE_LIMIT", "1000"),
                 Map.entry("HTTP_PORT", Integer.toString(httpPort)),
-                Map.entry("MANAGEMENT_PORT", Integer.toString(managementPort)))), httpPort, managementPort);
+                Map.entry("MANAGEMENT_PORT", Integer.toString(managementPort))));
+        environment.putAll(ChildProcess.SHORT_LEASES);
+        return new Instance(ChildProcess.application(directory, environment), httpPort, managementPort);
     }
 }

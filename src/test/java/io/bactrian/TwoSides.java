@@ -117,27 +117,23 @@ final class TwoSides implements AutoCloseable {
         underWay.awaitNothing();
     }
 
-    /** Starts the application. Leases and time-outs are short, so that what a killed one held is soon free. */
+    /** Starts the application. */
     void startApplication() throws IOException {
         var environment = new HashMap<>(Map.ofEntries(
                 Map.entry("POSTGRES_URL", postgres.jdbcUrl()),
                 Map.entry("POSTGRES_USERNAME", SandboxPostgres.NAME),
                 Map.entry("POSTGRES_PASSWORD", SandboxPostgres.NAME),
                 Map.entry("KAFKA_BROKERS", kafka.bootstrap()),
-                Map.entry("KAFKA_SESSION_TIMEOUT", "4000"),
                 Map.entry("KAFKA_CONSUMERS", "2"),
-                Map.entry("KAFKA_HEARTBEAT_INTERVAL", "1000"),
                 Map.entry("STRIPE_API_KEY", "sk_test_sandbox"),
                 Map.entry("STRIPE_API_BASE", stripe.baseUrl().toString()),
                 Map.entry("STRIPE_WEBHOOK_SECRET", "whsec_sandbox"),
                 Map.entry("STRIPE_POLL_INTERVAL", "2000"),
                 Map.entry("STRIPE_RATE_LIMIT", "1000"),
-                Map.entry("CAMEL_COMPONENT_STRIPE_CONNECT_TIMEOUT", "500ms"),
-                Map.entry("CAMEL_COMPONENT_STRIPE_READ_TIMEOUT", "1500ms"),
-                Map.entry("SYNC_LEASE", "5 seconds"),
                 Map.entry("SYNC_MAX_DELETES", "100000"),
                 Map.entry("HTTP_PORT", Integer.toString(httpPort)),
                 Map.entry("MANAGEMENT_PORT", Integer.toString(managementPort))));
+        environment.putAll(ChildProcess.SHORT_LEASES);
         environment.putAll(settings);
         application = ChildProcess.application(directory, environment);
     }

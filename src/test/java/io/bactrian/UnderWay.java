@@ -24,6 +24,9 @@ import org.apache.kafka.common.TopicPartition;
 public final class UnderWay implements AutoCloseable {
 
     private static final Duration PATIENCE = Duration.ofMinutes(2);
+    private static final Duration POLL = Duration.ofMillis(20);
+    /** Several looks: what goes round may have got past one of them. */
+    private static final Duration QUIET = Duration.ofMillis(100);
 
     /** Who reads what of the tables that are synced with Stripe. */
     private static final Map<String, String> TOPIC_BY_GROUP = Map.of(
@@ -55,23 +58,24 @@ public final class UnderWay implements AutoCloseable {
 
     /** Waits until there is nothing. */
     public void awaitNothing(Duration patience) {
-        // What leaves one place may not yet be in the next when that is looked at: so for a while.
-        await().atMost(patience).pollInterval(Duration.ofMillis(50)).during(Duration.ofMillis(250)).until(this::all, Map::isEmpty);
+        await().atMost(patience).pollInterval(POLL).during(QUIET).until(this::all, Map::isEmpty);
     }
 
     /** Waits until every change has been looked at, even if it could not be sent. */
     public void awaitIdleConsumers() {
-        await().atMost(PATIENCE).pollInterval(Duration.ofMillis(50)).during(Duration.ofMillis(250)).until(() -> lag() == 0 && count("sync.outbox") == 0 && count("sync.link where lease_until is not null") == 0);
+        await().atMost(PATIENCE).pollInterval(POLL).during(QUIET)
+                .until(() -> count("sync.outbox") == 0 && lag() == 0 && count("sync.link where lease_until is not null") == 0);
     }
 
+    /** In the order in which a change goes round, so that one that moves on meanwhile is met at its next place: each gives away only what the next one has. */
     private Map<String, Long> all() throws Exception {
         var all = new TreeMap<String, Long>();
-        all.put("webhooks", webhooksIdle.call() ? 0L : 1L);
-        all.put("messages", lag());
         all.put("changes", count("sync.outbox"));
+        all.put("messages", lag());
         all.put("records in work", count("sync.link where lease_until is not null or in_flight_op is not null or look_at is not null or parked_at is not null"));
         all.put("hints", count("sync.event where outcome = 'hint' and held is not null"));
         all.put("retries", count("sync.failure where next_attempt_at is not null"));
+        all.put("webhooks", webhooksIdle.call() ? 0L : 1L);
         all.values().removeIf(number -> number == 0);
         return all;
     }
