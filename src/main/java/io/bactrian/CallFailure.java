@@ -137,8 +137,8 @@ public final class CallFailure implements Failures {
         return tries < TRIES;
     }
 
-    /** Whether trying again may help: {@code transient}, {@code permanent}, {@code denied} or {@code fatal}. */
-    public static String kind(Throwable exception) {
+    @Override
+    public String kind(Throwable exception) {
         var stripe = causeOf(exception, StripeApiException.class);
         var refused = Refused.of(exception);
         return stripe != null ? stripe.getKind() : refused != null ? refused.kind() : Refused.TRANSIENT;

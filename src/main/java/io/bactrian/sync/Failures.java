@@ -5,6 +5,9 @@ import org.apache.camel.Exchange;
 /** Tells what went wrong with another system, and what follows from it. */
 public interface Failures {
 
+    /** Whether trying a failed call again may help: {@code transient}, {@code permanent}, {@code denied} or {@code fatal}. */
+    String kind(Throwable failure);
+
     /** What it means for an event that its mapping failed so. */
     Unreadable unreadable(Throwable failure);
 

@@ -1,6 +1,6 @@
 package io.bactrian.watch;
 
-import io.bactrian.CallFailure;
+import io.bactrian.sync.Failures;
 import io.micrometer.core.instrument.Meter;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Tags;
@@ -25,6 +25,7 @@ public final class Meters extends EventNotifierSupport {
     private static final Set<String> OURS = Set.of("sql", "kafka", "pgevent");
 
     private MeterRegistry registry;
+    private Failures failures;
 
     /** Camel makes no events that nobody wants. */
     public Meters() {
@@ -43,6 +44,7 @@ public final class Meters extends EventNotifierSupport {
     protected void doStart() throws Exception {
         super.doStart();
         registry = getCamelContext().getRegistry().findSingleByType(MeterRegistry.class);
+        failures = getCamelContext().getRegistry().findSingleByType(Failures.class);
         registry.config().meterFilter(new MeterFilter() {
             @Override
             public DistributionStatisticConfig configure(Meter.Id id, DistributionStatisticConfig config) {
@@ -68,8 +70,8 @@ public final class Meters extends EventNotifierSupport {
     }
 
     /** {@code ok}, {@code transient}, {@code permanent}, {@code denied} or {@code fatal}. */
-    private static String outcome(Throwable exception) {
-        return exception == null ? "ok" : CallFailure.kind(exception);
+    private String outcome(Throwable exception) {
+        return exception == null ? "ok" : failures.kind(exception);
     }
 
     private static Tags tags(Exchange exchange) {
