@@ -380,3 +380,14 @@ create or replace function sync.mark_column_missing(p_entity text, p_deletes_in 
      and not exists (select from pg_attribute a
                       where a.attrelid = e.relation and a.attname = substr(p_deletes_in, 6) and not a.attisdropped and a.atttypid = 'timestamptz'::regtype);
 $$;
+
+-- A field that is no column of a tracked table, and that the start before did not tell either: then its column is gone since, and its records
+-- wait. Null when there is none.
+create or replace function sync.unknown_field(p_system text, p_entity text, p_fields text[]) returns text language sql stable as $$
+  select f
+    from sync.entity e join pg_class c on c.oid = e.relation cross join unnest(p_fields) f
+   where e.name = p_entity and f not like '%/%'
+     and not exists (select from pg_attribute a where a.attrelid = e.relation and a.attname = f and a.attnum > 0 and not a.attisdropped)
+     and not exists (select from sync.integration i where i.system = p_system and i.entity = p_entity and f = any (i.fields))
+   limit 1;
+$$;

@@ -7,6 +7,8 @@ import java.net.SocketTimeoutException;
 import java.net.UnknownHostException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.sql.Array;
+import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
@@ -109,29 +111,44 @@ final class PostgresStartUp {
      * @throws StartUpException when it will not work without a change
      */
     Optional<String> register(List<Integration> integrations) {
-        try (var connection = dataSource.getConnection();
-                var statement = connection.prepareStatement(Files.readString(Path.of("sql/integration-register.sql")))) {
-            for (var one : integrations) {
-                statement.setString(1, one.system());
-                statement.setString(2, one.entity());
-                statement.setArray(3, connection.createArrayOf("text", one.fields().toArray()));
-                statement.setString(4, one.policy());
-                statement.setString(5, one.deletesOut());
-                statement.setString(6, one.deletesIn());
-                statement.setLong(7, one.maxDeletes());
-                statement.setBigDecimal(8, one.maxDeletePercent());
-                statement.setString(9, one.definedIn());
-                try (var rows = statement.executeQuery()) {
-                    if (rows.next() && rows.getString("missing") != null) {
-                        throw new StartUpException(one.definedIn() + ": deletes-in of " + one.system() + " and " + one.entity() + ": " + rows.getString("missing"));
-                    }
+        try (var connection = dataSource.getConnection()) {
+            connection.setAutoCommit(false); // what is wrong is not written
+            try (var statement = connection.prepareStatement(Files.readString(Path.of("sql/integration-register.sql")))) {
+                for (var one : integrations) {
+                    register(one, connection.createArrayOf("text", one.fields().toArray()), statement);
                 }
             }
+            connection.commit();
             return Optional.empty();
         } catch (SQLException e) {
             return judge(e);
         } catch (IOException e) {
             throw new StartUpException("sql/integration-register.sql cannot be read: " + e.getMessage(), e);
+        }
+    }
+
+    private static void register(Integration one, Array fields, PreparedStatement statement) throws SQLException {
+        statement.setString(1, one.system());
+        statement.setString(2, one.entity());
+        statement.setArray(3, fields);
+        statement.setString(4, one.policy());
+        statement.setString(5, one.deletesOut());
+        statement.setString(6, one.deletesIn());
+        statement.setLong(7, one.maxDeletes());
+        statement.setBigDecimal(8, one.maxDeletePercent());
+        statement.setString(9, one.place().file());
+        try (var rows = statement.executeQuery()) {
+            rows.next();
+            if (rows.getString("missing") != null) {
+                throw new StartUpException(one.wrong("deletes-in", rows.getString("missing")).getMessage());
+            }
+            if (rows.getString("unknown_field") != null) {
+                throw new StartUpException(one.wrong("fields", "the table has no column '%s': add it, or correct the name".formatted(rows.getString("unknown_field")))
+                        .getMessage());
+            }
+            if (!rows.getBoolean("tracked")) {
+                LOG.warn("{}: {} is not tracked, so none of its changes go to {}: select sync.track('{}')", one.place().of("entity"), one.entity(), one.system(), one.entity());
+            }
         }
     }
 

@@ -88,9 +88,10 @@ final class StartUp extends MainListenerSupport implements StartupListener, Orde
     }
 
     private boolean waitForServers(CamelContext camel) throws InterruptedException {
+        var integrations = integrations(camel);
         postgres = new PostgresStartUp(settings);
         if (!patience.waitFor(postgres.name(), postgres::connect) || !patience.waitFor(postgres.name(), postgres::migrate)
-                || !patience.waitFor(postgres.name(), () -> postgres.register(integrations(camel)))
+                || !patience.waitFor(postgres.name(), () -> postgres.register(integrations))
                 || !patience.waitFor(postgres.name(), postgres::checkInstallation)) {
             return false;
         }

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -28,6 +29,41 @@ class BadSettingsTest {
                         expression:
                           constant:
                             expression: hello
+            """;
+
+    private static final String INTEGRATION = """
+            - templatedRoute:
+                routeTemplateRef: integration
+                routeId: shop-customers
+                parameters:
+                  - {name: entity, value: customers}
+                  - {name: fields, value: "name, phone"}
+                  - {name: policy, value: newest}
+                  - {name: mappings, value: people}
+                  - {name: directions, value: both}
+                  - {name: system, value: shop}
+                  - {name: resource, value: people}
+            - route:
+                id: people-from-hub
+                from:
+                  uri: direct:people-from-hub
+                  steps:
+                    - log:
+                        message: mapped
+            - route:
+                id: people-to-hub
+                from:
+                  uri: direct:people-to-hub
+                  steps:
+                    - log:
+                        message: mapped
+            - route:
+                id: call-shop
+                from:
+                  uri: direct:call-shop
+                  steps:
+                    - log:
+                        message: called
             """;
 
     @TempDir
@@ -91,6 +127,27 @@ class BadSettingsTest {
         assertEquals(expected, complaint(ROUTE.replace(right, wrong), Map.of()));
     }
 
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', quoteCharacter = '`', textBlock = """
+            name, phone          | name, fone                     | 6: fields of shop and customers: the table has no column 'fone': add it, or correct the name
+            name, phone          |                                | 6: fields of shop and customers: there are none: name the columns, or use the template announce
+            newest               | latest                         | 7: policy of shop and customers: it is 'latest': it must be newest, hub or remote, and then, for single fields, 'field: word' with one of newest, hub, remote, once, in, out and 'in except <status>'
+            newest               | "newest, email: hub"           | 7: policy of shop and customers: it is about 'email', which is not among the fields: add it there, or take it away here
+            direct:call-shop     | direct:call-shops              | 3: call of shop and customers: there is no route direct:call-shop: add one, or correct its name
+            people-to-hub        | persons-to-hub                 | 8: mappings of shop and customers: there is no route direct:people-to-hub: add one, or correct its name
+            both                 | away                           | 9: directions of shop and customers: it is 'away': it must be both or out
+            """)
+    void names_the_line_of_an_integration_that_cannot_be(String right, String wrong, String expected) throws Exception {
+        assertEquals("routes/greeting.camel.yaml:" + expected, complaint(INTEGRATION.replace(right, wrong == null ? "" : wrong), Map.of()));
+    }
+
+    @Test
+    void names_the_second_integration_of_the_same_table_and_system() throws Exception {
+        var twice = INTEGRATION + INTEGRATION.lines().takeWhile(line -> !line.equals("- route:")).map(line -> line.replace("shop-customers", "again")).collect(Collectors.joining("\n"));
+        assertEquals("routes/greeting.camel.yaml:%d: entity of shop and customers: shop and customers are in routes/greeting.camel.yaml:5 already: take one of the two away"
+                .formatted(INTEGRATION.lines().count() + 5), complaint(twice, Map.of()));
+    }
+
     private String complaint(String route, Map<String, String> wrong) throws Exception {
         var environment = new HashMap<>(Map.of(
                 "POSTGRES_URL", TestServices.postgres().jdbcUrl(),
@@ -104,6 +161,7 @@ class BadSettingsTest {
         environment.putAll(wrong);
         ChildProcess.copyTo(directory, "application.properties", "sql");
         Files.writeString(Files.createDirectory(directory.resolve("routes")).resolve("greeting.camel.yaml"), route);
+        Files.copy(Path.of("routes/templates/integration.camel.yaml"), directory.resolve("routes/integration.camel.yaml"));
         try (var application = ChildProcess.application(directory, environment)) {
             assertEquals(1, application.exitCode());
             assertEquals("", application.output());

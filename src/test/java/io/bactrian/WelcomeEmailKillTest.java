@@ -22,7 +22,7 @@ class WelcomeEmailKillTest {
     @Test
     void every_new_customer_gets_a_message_and_none_who_was_imported_though_it_is_killed() throws Exception {
         try (var catcher = MailCatcher.start(0, "SG.test"); var sides = new TwoSides()) {
-            sides.keepRoutes("errors", "capture", "upkeep", "templates/outbound", "welcome-email", "welcome-email-sendgrid")
+            sides.keepRoutes("errors", "capture", "upkeep", "templates/announce", "welcome-email", "welcome-email-sendgrid")
                     .with("WELCOME_EMAIL_PROVIDER", "sendgrid").with("WELCOME_EMAIL_FROM", "shop@example.com").with("KAFKA_CONSUMERS", Integer.toString(CONSUMERS))
                     .with("SENDGRID_API_BASE", catcher.baseUrl().toString()).with("SENDGRID_API_KEY", "SG.test");
             for (int round = 0; round < KILLS; round++) {

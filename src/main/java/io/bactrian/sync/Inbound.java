@@ -18,8 +18,8 @@ import org.apache.camel.Exchange;
 import org.apache.camel.ProducerTemplate;
 
 /**
- * Takes what other systems say of their objects: maps it to a row's columns by the route {@code direct:<system>-<entity>-to-hub}, and applies it. One for all
- * systems: what it knows of each is said by the parameters of the template inbound.
+ * Takes what other systems say of their objects: maps it to a row's columns by the route {@code direct:<mappings>-to-hub}, and applies it. One for all
+ * systems: what it knows of each is said by the parameters of the template integration.
  */
 public final class Inbound implements CamelContextAware {
 
@@ -76,7 +76,15 @@ public final class Inbound implements CamelContextAware {
     }
 
     /**
-     * The same for a route. In: body {@code {object, previous}}, as the system spells them, either null; the variable event. Out: the variable outcome.
+     * Maps an object for a route. In: body the object, as the system spells it; the variable mappings. Out: body the row's columns.
+     */
+    public void map(Exchange exchange) throws Exception {
+        machinery().routes.send("direct:" + exchange.getVariable("mappings", String.class) + "-to-hub?block=false", exchange);
+    }
+
+    /**
+     * The same as {@link #apply(String, String, ObjectNode, JsonNode, JsonNode)} for a route. In: body {@code {object, previous}}, as the system spells them,
+     * either null; the variable event. Out: the variable outcome.
      */
     public void apply(String system, String object, Exchange exchange) throws Exception {
         var states = exchange.getMessage().getBody(JsonNode.class);
@@ -96,7 +104,7 @@ public final class Inbound implements CamelContextAware {
             return switch (unreadable.kind()) {
                 case LATER -> throw new IllegalStateException("what the mapping needs of " + integration.system() + " cannot be read at present", e);
                 case UNFIT -> new InboundEvent(integration, event.toString(), null, null,
-                        "the route %s-%s-to-hub cannot map this object to a row".formatted(integration.system(), integration.entity()));
+                        "the route %s-to-hub cannot map this object to a row".formatted(integration.mappings()));
                 case DENIED -> {
                     var hint = event.deepCopy().put("hint", true).put("object", integration.object());
                     hint.putObject("denied").put("permission", unreadable.permission()).put("reason", unreadable.reason());
@@ -110,7 +118,7 @@ public final class Inbound implements CamelContextAware {
         if (state == null) {
             return null;
         }
-        var exchange = machinery().routes.request("direct:" + integration.system() + "-" + integration.entity() + "-to-hub", one -> {
+        var exchange = machinery().routes.request("direct:" + integration.mappings() + "-to-hub", one -> {
             one.getMessage().setBody(state);
             one.setVariable("system", integration.system());
             one.setVariable("entity", integration.entity());

@@ -1,100 +1,146 @@
 package io.bactrian.sync;
 
 import java.math.BigDecimal;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.apache.camel.CamelContext;
 import org.apache.camel.model.ModelCamelContext;
 import org.apache.camel.model.RouteDefinition;
 
 /**
- * What the route files say of one table and one system, by the parameters of the templates that they use.
+ * What the route files say of one table and one system, by the parameters of the templates {@code integration} and {@code announce}.
  *
  * @param object what the system calls such an object in its events; null when nothing comes from there
- * @param resource what the system calls such a record in its API
+ * @param resource what the system calls such a record in its API; null when records are only announced
+ * @param mappings the routes {@code direct:<mappings>-from-hub} and {@code -to-hub} map a row to an object, and back; null when records are only announced
  * @param call the route {@code direct:call-<call>} makes the calls
  * @param ops which changes matter: c, u, d, r, comma-separated
  * @param when a condition on the change, in simple
- * @param fields the columns that are synced
+ * @param fields the columns that are synced; none when records are only announced
  * @param policy who decides each field, as sync.policy reads it
+ * @param match a column by whose value an object that points to no record finds its own, or {@code none}
+ * @param pointer where in an object the id of its record is, {@code hubPointer} that of its installation; dots between the keys
  * @param deletesOut what becomes of the object when the row is deleted
  * @param deletesIn what becomes of the row when the object is deleted
+ * @param listed whether a reconcile compares both sides as a whole
  * @param maxDeletes more deletes than so many, and than so many percent of the linked records, within an hour wait for a person
- * @param definedIn the route file, such as {@code routes/stripe-customers.camel.yaml}
+ * @param place where it is said
  */
-public record Integration(String system, String entity, String object, String resource, String call, String ops, String when, List<String> fields, String policy, String deletesOut, String deletesIn, long maxDeletes,
-        BigDecimal maxDeletePercent, String definedIn) {
+public record Integration(String system, String entity, String object, String resource, String mappings, String call, String ops, String when, List<String> fields,
+        String policy, String match, String pointer, String hubPointer, String deletesOut, String deletesIn, boolean listed, long maxDeletes,
+        BigDecimal maxDeletePercent, Place place) {
 
     private static final String WORD = "(newest|hub|remote|once|in|out|in except \\w+)";
-    private static final String POLICY = "(newest|hub|remote)(\\s*,\\s*[\\w/*]+(\\s*\\+\\s*[\\w/*]+)*\\s*:\\s*" + WORD + ")*";
-    private static final String FOLLOW = "follow";
-    private static final String DELETES_OUT = "deletes-out";
-    private static final String DELETES_IN = "deletes-in";
+    private static final Pattern POLICY = Pattern.compile("(newest|hub|remote)(\\s*,\\s*[\\w/*]+(\\s*\\+\\s*[\\w/*]+)*\\s*:\\s*" + WORD + ")*");
+    private static final Pattern OF_FIELDS = Pattern.compile(",\\s*([\\w/*\\s+]+?)\\s*:");
+    private static final String NONE = "none";
+
+    /** The file and the line in which a parameter is said, or the whole where it is left out: {@code routes/stripe-customers.camel.yaml:3}. */
+    public interface Place {
+
+        /** The place of a parameter. */
+        String of(String parameter);
+
+        /** The file alone. */
+        default String file() {
+            return of("system").replaceFirst(":\\d+$", "");
+        }
+    }
+
+    /** Whether records are only announced: each is told once, and nothing comes back. */
+    public boolean oneWay() {
+        return mappings == null;
+    }
 
     /**
      * All of them; the routes have been read.
      *
-     * @throws IllegalArgumentException when a word means nothing, naming the file and the parameter
+     * @throws IllegalArgumentException when something cannot be as it is said, with file, line and what to do
      */
     public static List<Integration> of(CamelContext camel) {
+        var files = new RouteFiles(camel);
         var found = new LinkedHashMap<String, Integration>();
         for (var route : ((ModelCamelContext) camel).getRouteDefinitions()) {
             var parameters = route.getTemplateParameters();
-            if (route.isCreatedFromTemplate() && parameters != null && Stream.of("system", "entity", "fields").allMatch(parameters::containsKey)) {
-                var one = of(camel, route, parameters);
-                found.merge(one.system + "/" + one.entity, one, Integration::and);
+            if (route.isCreatedFromTemplate() && parameters != null && Stream.of("system", "entity", "call").allMatch(parameters::containsKey)) {
+                var one = of(camel, route, parameters, files);
+                var other = found.putIfAbsent(one.system + "/" + one.entity, one);
+                if (other != null) {
+                    throw one.wrong("entity", "%s and %s are in %s already: take one of the two away".formatted(one.system, one.entity, other.place.of("entity")));
+                }
             }
         }
-        return found.values().stream().map(Integration::complete).toList();
+        var routes = addresses(camel);
+        found.values().forEach(one -> one.check(routes));
+        return List.copyOf(found.values());
     }
 
-    private static Integration of(CamelContext camel, RouteDefinition route, Map<String, Object> parameters) {
-        return new Integration(text(camel, parameters, "system"), text(camel, parameters, "entity"), text(camel, parameters, "object"),
-                text(camel, parameters, "resource"), text(camel, parameters, "call"), text(camel, parameters, "ops"), text(camel, parameters, "when"),
-                Stream.of(text(camel, parameters, "fields").strip().split("\\s*,\\s*")).filter(field -> !field.isEmpty()).toList(), text(camel, parameters, "policy"),
-                text(camel, parameters, DELETES_OUT), text(camel, parameters, DELETES_IN),
-                Long.parseLong(camel.resolvePropertyPlaceholders("{{sync.max-deletes}}")),
-                new BigDecimal(camel.resolvePropertyPlaceholders("{{sync.max-delete-percent}}")),
-                definedIn(camel, "direct:" + text(camel, parameters, "system") + "-" + text(camel, parameters, "entity") + "-to-hub"));
-    }
-
-    /** The file of the mapping: what a template makes does not know where it was asked for. */
-    private static String definedIn(CamelContext camel, String mapping) {
-        return ((ModelCamelContext) camel).getRouteDefinitions().stream()
-                .filter(route -> route.getInput().getEndpointUri().equals(mapping) && route.getInput().getLocation() != null)
-                .map(route -> route.getInput().getLocation().replaceFirst("^(file:)?/*", "")).findFirst().orElse("");
+    private static Integration of(CamelContext camel, RouteDefinition route, Map<String, Object> parameters, RouteFiles files) {
+        var said = parameters.keySet().stream().collect(Collectors.toMap(name -> name, name -> text(camel, parameters, name)));
+        var both = said.getOrDefault("directions", "out").equals("both");
+        var one = new Integration(said.get("system"), said.get("entity"), both && !said.get("object").equals(NONE) ? said.get("object") : null, said.get("resource"),
+                said.get("mappings"), said.get("call"), said.get("ops"), said.get("when"),
+                Stream.of(said.getOrDefault("fields", "").strip().split("\\s*,\\s*")).filter(field -> !field.isEmpty()).toList(), said.getOrDefault("policy", "newest"),
+                said.get("match"), said.get("pointer"), said.get("hub-pointer"), said.getOrDefault("deletes-out", "keep"), said.getOrDefault("deletes-in", "keep"), both,
+                Long.parseLong(camel.resolvePropertyPlaceholders("{{sync.max-deletes}}")), new BigDecimal(camel.resolvePropertyPlaceholders("{{sync.max-delete-percent}}")),
+                parameter -> files.place(route.getRouteId(), parameter));
+        one.check("directions", said.getOrDefault("directions", "out"), "both|out", "both or out");
+        return one;
     }
 
     private static String text(CamelContext camel, Map<String, Object> parameters, String name) {
-        var value = parameters.get(name);
-        return value == null ? null : camel.resolvePropertyPlaceholders(value.toString().replace("{{system}}", String.valueOf(parameters.get("system"))));
+        var value = parameters.get(name).toString().replace("{{system}}", parameters.get("system").toString()).replace("{{entity}}", parameters.get("entity").toString());
+        return camel.resolvePropertyPlaceholders(value);
     }
 
-    /** Each of the templates tells a part. */
-    private Integration and(Integration other) {
-        return new Integration(system, entity, either(object, other.object), either(resource, other.resource), either(call, other.call), either(ops, other.ops),
-                either(when, other.when), fields, either(policy, other.policy), either(deletesOut, other.deletesOut), either(deletesIn, other.deletesIn), maxDeletes,
-                maxDeletePercent, definedIn);
+    private static Set<String> addresses(CamelContext camel) {
+        return ((ModelCamelContext) camel).getRouteDefinitions().stream()
+                .map(route -> address(camel, route.getInput().getEndpointUri(), route.getTemplateParameters())).collect(Collectors.toSet());
     }
 
-    private static String either(String one, String other) {
-        return one == null ? other : one;
+    private static String address(CamelContext camel, String uri, Map<String, Object> parameters) {
+        var address = uri;
+        for (var parameter : parameters == null ? Map.<String, Object>of().entrySet() : parameters.entrySet()) {
+            address = address.replace("{{" + parameter.getKey() + "}}", String.valueOf(parameter.getValue()));
+        }
+        return camel.resolvePropertyPlaceholders(address.replaceFirst("\\?.*", "").replace("direct://", "direct:"));
     }
 
-    /** With what was left out; makes sure that its words mean something. */
-    private Integration complete() {
-        check("policy", policy, POLICY, "newest, hub or remote, and then, for single fields, 'field: word' with one of newest, hub, remote, once, in, out and 'in except <status>'");
-        check(DELETES_OUT, deletesOut, "follow|keep|ask", "follow, keep or ask");
-        check(DELETES_IN, deletesIn, "follow|keep|ask|mark [a-z_][a-z0-9_]*", "follow, keep, ask, or mark and a column");
-        return new Integration(system, entity, object, resource, either(call, system), either(ops, "c,u,d,r"), either(when, "true"), fields, either(policy, "newest"),
-                either(deletesOut, FOLLOW), either(deletesIn, FOLLOW), maxDeletes, maxDeletePercent, definedIn);
+    private void check(Set<String> routes) {
+        check("policy", policy, POLICY.pattern(), "newest, hub or remote, and then, for single fields, 'field: word' with one of newest, hub, remote, once, in, out and 'in except <status>'");
+        check("deletes-out", deletesOut, "follow|keep|ask", "follow, keep or ask");
+        check("deletes-in", deletesIn, "follow|keep|ask|mark [a-z_][a-z0-9_]*", "follow, keep, ask, or mark and a column");
+        if (!oneWay() && fields.isEmpty()) {
+            throw wrong("fields", "there are none: name the columns, or use the template announce");
+        }
+        OF_FIELDS.matcher(policy).results().flatMap(match -> Stream.of(match.group(1).split("\\s*\\+\\s*"))).filter(field -> !fields.contains(field)).findFirst().ifPresent(field -> {
+            throw wrong("policy", "it is about '%s', which is not among the fields: add it there, or take it away here".formatted(field));
+        });
+        var needed = new ArrayList<Map.Entry<String, String>>();
+        needed.add(Map.entry("call", "call-" + call));
+        if (!oneWay()) {
+            needed.add(Map.entry("mappings", mappings + "-from-hub"));
+            needed.add(Map.entry("mappings", mappings + "-to-hub"));
+        }
+        needed.stream().filter(route -> !routes.contains("direct:" + route.getValue())).findFirst().ifPresent(route -> {
+            throw wrong(route.getKey(), "there is no route direct:%s: add one, or correct its name".formatted(route.getValue()));
+        });
     }
 
     private void check(String name, String value, String pattern, String rule) {
-        if (value != null && !value.matches(pattern)) {
-            throw new IllegalArgumentException("%s: %s of %s and %s is '%s': it must be %s".formatted(definedIn, name, system, entity, value, rule));
+        if (!value.matches(pattern)) {
+            throw wrong(name, "it is '%s': it must be %s".formatted(value, rule));
         }
+    }
+
+    /** Something that is said here cannot be so. */
+    public IllegalArgumentException wrong(String parameter, String reason) {
+        return new IllegalArgumentException("%s: %s of %s and %s: %s".formatted(place.of(parameter), parameter, system, entity, reason));
     }
 }

@@ -23,9 +23,9 @@ import org.slf4j.LoggerFactory;
 import org.springframework.dao.DataIntegrityViolationException;
 
 /**
- * Makes other systems equal to the records that changed here. One for all systems: what it knows of each is said by the parameters of the template outbound.
- * So many records of a system are looked at and written at once as its concurrency says, however many consumers there are, and the transactions that changed them
- * take turns: an edit of one row does not wait for ten thousand of one statement. A change is committed in Kafka once the look that it asked for is done.
+ * Makes other systems equal to the records that changed here. One for all systems: what it knows of each is said by the parameters of the templates integration and
+ * announce. So many records of a system are looked at and written at once as its concurrency says, however many consumers there are, and the transactions that
+ * changed them take turns: an edit of one row does not wait for ten thousand of one statement. A change is committed in Kafka once the look that it asked for is done.
  */
 public final class Outbound implements CamelContextAware {
 

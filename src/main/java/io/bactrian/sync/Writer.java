@@ -7,6 +7,7 @@ import io.micrometer.core.instrument.Tags;
 import java.util.Comparator;
 import java.util.Map;
 import java.util.Set;
+import java.util.UUID;
 import java.util.concurrent.TimeUnit;
 import org.apache.camel.CamelContext;
 import org.apache.camel.Exchange;
@@ -21,13 +22,15 @@ import org.springframework.jdbc.UncategorizedSQLException;
 /**
  * Writes one record to another system: claims it, maps it, calls, settles; when the call fails the record waits in sync.failure.
  *
- * <p>Each integration has the routes {@code direct:<system>-<entity>-from-hub} and {@code -to-hub}, which map a body, and {@code call-<call>}; each system has
+ * <p>Each integration has the routes {@code direct:<mappings>-from-hub} and {@code -to-hub}, which map a body, and {@code call-<call>}; each system has
  * {@code find-<system>}, which looks for the object of a record that may have been created, and {@code point-<system>}, which adds the pointers to one that
  * an older version made. What they are told is in variables: {@code system}, {@code entity}, {@code record_id}, {@code fields}, {@code policy},
  * {@code resource}; {@code claim}, a row of {@code sql/record-claim.sql}; {@code action}, {@code external_id}; {@code hub}, the id of this installation, null
  * for a request of before there was one; {@code background}; {@code unlisted}; of a create or update {@code idempotency_key}, {@code mapped_base} (what both
  * sides had agreed on, mapped) and {@code part} (the part that it is about). What they tell is in {@code external_id}, {@code at} (seconds since the epoch, by
  * the other system's clock), {@code stale}, {@code request_id}.
+ *
+ * <p>What is only announced has {@code call-<call>} alone: its body is the row.
  */
 final class Writer {
 
@@ -106,6 +109,10 @@ final class Writer {
     private void call(Work work, Map<String, Object> claim, Exchange exchange) {
         try {
             exchange.getMessage().setBody("{}");
+            if (work.integration().oneWay()) {
+                announce(work, claim, exchange);
+                return;
+            }
             if (is(exchange, "find")) {
                 ask(work, "find-" + work.integration().system(), exchange);
                 var missing = exchange.getMessage().getBody() == null && claim.get("record") != null;
@@ -125,13 +132,35 @@ final class Writer {
             }
             exchange.setVariable("called", "true");
             if (exchange.getMessage().getBody() != null) { // else the object is gone
-                send(work.integration().system() + "-" + work.integration().entity() + "-to-hub", exchange);
+                send(work.integration().mappings() + "-to-hub", exchange);
                 exchange.setVariable("remote", exchange.getMessage().getBody(String.class));
             }
             circuits.answered(work.integration().system());
         } catch (Exception e) {
             describe(exchange, e);
         }
+    }
+
+    /** Tells of a record. Nobody can say which are known there: one of unknown fate is told again. */
+    private void announce(Work work, Map<String, Object> claim, Exchange exchange) throws Exception {
+        var record = claim.get("record");
+        if (is(exchange, "find")) {
+            exchange.setVariable("action", record == null ? "found" : "create");
+            exchange.setVariable("stale", Boolean.toString(record == null));
+        }
+        if (is(exchange, "create")) {
+            exchange.setVariable("idempotency_key", claim.get("key_prefix") + ":" + Hash.of(record.toString()));
+            exchange.getMessage().setBody(record.toString());
+            send("call-" + work.integration().call(), exchange);
+        }
+        exchange.setVariable("called", "true");
+        if (exchange.getVariable("external_id") == null && !is(exchange, "found")) {
+            exchange.setVariable("external_id", UUID.randomUUID().toString()); // never used, but every link has one
+        }
+        if (record != null && !is(exchange, "delete")) { // else it is gone
+            exchange.setVariable("remote", "{}");
+        }
+        circuits.answered(work.integration().system());
     }
 
     /** Makes the request: what is new, in the other system's own shape, and its idempotency key. */
@@ -161,7 +190,7 @@ final class Writer {
 
     private ObjectNode map(Work work, Object record, Exchange exchange) throws Exception {
         exchange.getMessage().setBody(record);
-        send(work.integration().system() + "-" + work.integration().entity() + "-from-hub", exchange);
+        send(work.integration().mappings() + "-from-hub", exchange);
         return exchange.getMessage().getBody(ObjectNode.class);
     }
 

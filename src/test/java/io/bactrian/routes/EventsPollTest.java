@@ -61,8 +61,8 @@ class EventsPollTest {
 
     private void startApplication(String inbound, String overlap) throws Exception {
         application = TestApplication.builder().postgres(database.jdbcUrl()).kafka(kafka)
-                .routes("capture", "reconcile-run", "stripe-call", "stripe-customers", "stripe-hints", "stripe-invoices", "stripe-poll", "stripe-products", "stripe-webhook",
-                        "upkeep", "templates/inbound", "templates/outbound", "templates/reconcile")
+                .routes("capture", "reconcile-run", "stripe-call", "stripe-customers", "stripe-hints", "stripe-invoices", "stripe-poll", "stripe-prices", "stripe-products", "stripe-webhook",
+                        "upkeep", "templates/integration")
                 .with("stripe.api-base", stripe.baseUrl().toString())
                 .with("stripe.inbound", inbound)
                 .with("stripe.webhook-secret", inbound.equals("poll") ? "" : "whsec_sandbox")

@@ -30,7 +30,7 @@ import org.junit.jupiter.api.Test;
 
 class WelcomeEmailRouteTest {
 
-    private static final String[] ROUTES = {"capture", "upkeep", "templates/outbound", "welcome-email", "welcome-email-sendgrid",
+    private static final String[] ROUTES = {"capture", "upkeep", "templates/announce", "welcome-email", "welcome-email-sendgrid",
             "welcome-email-smtp"};
 
     private static TestServices.Database database;
