@@ -15,11 +15,12 @@
 --   made         seconds since the epoch, when the object was made, if the event tells. A record of an object that is a day
 --                older than the event, or that a reconcile found, is an import: it is new here only
 --   hint         true when it only says that something happened, and p_remote is null: the object is read; object: its kind there
---   denied       {permission, reason}: it is a hint because its mapping lacks a permission; that kind of object is not read then
+--   partial      true when it does not tell the object whole: what p_remote leaves out is as it was; look: true when that may have changed, too,
+--                and is to be read. An object without a record here is only a hint then
 --   read         true when that was done, and p_remote is what was read
 --
 -- p_remote: the object in canonical form, null when it is gone; p_previous: the same before the event, if it tells;
--- p_error: why it could not be brought into canonical form, null if it could.
+-- p_error: why it could not be brought into canonical form, null if it could. Once that is mended, its object is read.
 --
 -- p_remote and p_previous name other objects, and the object's parts, as their system does: see sync.internal.
 --
@@ -64,11 +65,20 @@ begin
   end loop;
 end $$;
 
--- An event, to be applied again.
+-- An event as a hint that something happened to its object.
+create or replace function sync.as_hint(p_event text) returns text language plpgsql immutable as $$
+begin
+  return (p_event::jsonb - array['partial', 'look', 'read'] || '{"hint": true}')::text;
+end $$;
+
+-- An event, to be applied again. Of one that could not be mapped the object is read, and mapped anew.
 create or replace function sync.as_it_came(p_event text, p_remote text, p_previous text, p_error text, p_fields text[], p_policy text) returns jsonb
 language plpgsql immutable as $$
 begin
-  return jsonb_build_object('event', p_event, 'remote', p_remote, 'previous', p_previous, 'error', p_error, 'fields', p_fields, 'policy', p_policy);
+  if p_error is not null then
+    return jsonb_build_object('event', sync.as_hint(p_event), 'fields', p_fields, 'policy', p_policy);
+  end if;
+  return jsonb_build_object('event', p_event, 'remote', p_remote, 'previous', p_previous, 'fields', p_fields, 'policy', p_policy);
 end $$;
 
 create or replace function sync.apply_one(
@@ -80,7 +90,6 @@ declare
   v_waits_for text;
   v_record_id text;
   v_unread    boolean := false;
-  v_denied    jsonb;
 begin
   if not sync.tracked(p_entity) then
     raise exception 'the table % is not tracked', p_entity using hint = format('select sync.track(%L)', p_entity);
@@ -92,11 +101,6 @@ begin
   if exists (select from sync.event where system = p_system and event_id = e ->> 'id') then
     return 'duplicate';
   end if;
-  if e ? 'denied' then
-    v_denied := e -> 'denied';
-    e := e - 'denied';
-    p_event := e::text;
-  end if;
   if sync.is_paused_in(p_system) or sync.is_blocked(p_system, p_entity) then
     insert into sync.event (system, event_id, entity, type, created, external_id, outcome, held)
          values (p_system, e ->> 'id', p_entity, e ->> 'type', to_timestamp((e ->> 'at')::float8), e ->> 'external_id', 'held',
@@ -107,21 +111,22 @@ begin
     if p_error is not null then
       raise exception '%', p_error using errcode = 'data_exception';
     end if;
-    if v_denied is not null and not sync.stop_scope(p_system, p_entity, 'in', v_denied ->> 'permission', v_denied ->> 'reason', coalesce(
-         (select t.record_id from sync.link t where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id'), e ->> 'external_id'),
-         (e ->> 'read')::boolean is true) then
-      v_outcome := 'failed';
-      perform sync.record_failure(p_system, p_entity, coalesce(
-        (select t.record_id from sync.link t where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id'), e ->> 'external_id'),
-        'in', 'permanent', 'denied', 'others of its kind may be read, but this one may not: ' || (v_denied ->> 'reason'), e ->> 'id', null);
-    elsif v_denied is null and (e ->> 'read')::boolean then
+    if (e ->> 'read')::boolean then
       perform sync.open_scope(p_system, p_entity, 'in');
     end if;
-    if v_outcome is null and (e ->> 'hint')::boolean and e ->> 'external_id' is not null then
+    if (e ->> 'hint')::boolean and e ->> 'external_id' is not null then
       select h.p_outcome, h.p_unread into v_outcome, v_unread from sync.take_hint(p_system, p_entity, e) h;
-    elsif v_outcome is null then
+    else
       v_outcome := case when e ->> 'external_id' is null then 'ignored'
                         else sync.apply_event(p_system, p_entity, e, p_remote::jsonb, p_previous::jsonb, p_fields, p_policy) end;
+    end if;
+    if v_outcome = 'hint' and (e ->> 'partial')::boolean then
+      v_unread := true;
+      p_event := sync.as_hint(p_event);
+      p_remote := null;
+      p_previous := null;
+    elsif (e ->> 'look')::boolean and v_outcome not in ('ignored', 'foreign', 'tombstone') then
+      perform sync.take_hint(p_system, p_entity, e);
     end if;
   exception when sqlstate 'BA001' then
     if sync.is_foreign(p_system, sqlerrm)
@@ -189,7 +194,7 @@ begin
   delete from sync.failure f
    where v.waits_for is not null and f.system = p_system and f.entity = v.entity and f.direction = 'in' and f.code = 'reference'
      and f.record_id in (v.external_id, (select l.record_id from sync.link l where l.system = p_system and l.entity = v.entity and l.external_id = v.external_id));
-  return sync.apply_one(v.system, v.entity, v.held ->> 'event', v.held ->> 'remote', v.held ->> 'previous', v.held ->> 'error',
+  return sync.apply_one(v.system, v.entity, v.held ->> 'event', v.held ->> 'remote', v.held ->> 'previous', v.held ->> 'error', -- an older version kept one
                             array(select jsonb_array_elements_text(v.held -> 'fields')), v.held ->> 'policy');
 end $$;
 
@@ -375,9 +380,16 @@ begin
   if not v_linked then
     l := null;
   end if;
+  if (e ->> 'partial')::boolean and (not v_linked or l.external_id is null and l.in_flight_op is distinct from 'create') then
+    return 'hint'; -- nothing is known that could stand for what it leaves out
+  end if;
   v_known := coalesce(l.remote_base, '{}') || coalesce(l.hub_base, '{}') || coalesce(l.in_flight, '{}');
   p_remote := sync.internal(p_system, p_entity, l.record_id, p_remote, v_known);
   p_previous := sync.internal(p_system, p_entity, l.record_id, p_previous, v_known || p_remote);
+  if (e ->> 'partial')::boolean then
+    p_remote := coalesce(l.remote_base, l.in_flight, '{}') || p_remote;
+    p_previous := p_remote || p_previous;
+  end if;
   p_remote := sync.keep_once(p_policy, p_remote, l.remote_base);
   p_previous := sync.keep_once(p_policy, p_previous, l.remote_base);
   p_fields := sync.fields(p_fields, l.hub_base, l.remote_base, l.in_flight, p_remote, p_previous);

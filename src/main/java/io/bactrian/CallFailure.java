@@ -4,7 +4,6 @@ import com.fasterxml.jackson.core.JacksonException;
 import io.bactrian.stripe.StripeApiException;
 import io.bactrian.sync.Circuits;
 import io.bactrian.sync.Failures;
-import io.bactrian.sync.Unreadable;
 import java.util.Optional;
 import org.apache.camel.Exchange;
 import org.springframework.dao.DataAccessException;
@@ -14,7 +13,6 @@ import org.springframework.dao.DataIntegrityViolationException;
 public final class CallFailure implements Failures {
 
     private static final int CONFLICT = 409;
-    private static final int UNAUTHORIZED = 401;
     private static final int NOT_FOUND = 404;
     private static final int TOO_MANY_REQUESTS = 429;
     private static final int TRIES = 3;
@@ -95,15 +93,9 @@ public final class CallFailure implements Failures {
     }
 
     @Override
-    public Unreadable unreadable(Throwable failure) {
-        var stripe = causeOf(failure, StripeApiException.class);
+    public boolean passes(Throwable failure) {
         var postgres = causeOf(failure, DataAccessException.class);
-        if (stripe != null && stripe.getKind().equals(StripeApiException.DENIED)) {
-            return new Unreadable(Unreadable.Kind.DENIED, stripe.getPermission(), stripe.getMessage());
-        }
-        var later = stripe != null && (stripe.getKind().equals(StripeApiException.TRANSIENT) || stripe.getHttpStatus() == UNAUTHORIZED
-                || RESOURCE_MISSING.equals(stripe.getCode())) || postgres != null && !(postgres instanceof DataIntegrityViolationException);
-        return new Unreadable(later ? Unreadable.Kind.LATER : Unreadable.Kind.UNFIT, null, null);
+        return postgres != null && !(postgres instanceof DataIntegrityViolationException);
     }
 
     /** Hands the exception that a {@code doCatch} caught on to whoever is around it. */

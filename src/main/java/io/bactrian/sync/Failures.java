@@ -8,8 +8,8 @@ public interface Failures {
     /** Whether trying a failed call again may help: {@code transient}, {@code permanent}, {@code denied} or {@code fatal}. */
     String kind(Throwable failure);
 
-    /** What it means for an event that its mapping failed so. */
-    Unreadable unreadable(Throwable failure);
+    /** Whether a mapping that failed so may succeed soon: Postgres, of which it asked something, is away. */
+    boolean passes(Throwable failure);
 
     /**
      * Sets the variable {@code result} for the failure of a write, which is the exchange's property {@link Exchange#EXCEPTION_CAUGHT}. It stays

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Timer;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -15,7 +16,6 @@ import javax.sql.DataSource;
 import org.apache.camel.CamelContext;
 import org.apache.camel.CamelContextAware;
 import org.apache.camel.Exchange;
-import org.apache.camel.ProducerTemplate;
 
 /**
  * Takes what other systems say of their objects: maps it to a row's columns by the route {@code direct:<mappings>-to-hub}, and applies it. One for all
@@ -33,7 +33,7 @@ public final class Inbound implements CamelContextAware {
     private volatile Machinery machinery;
 
     /** What can only be had once the routes are known. */
-    private record Machinery(Map<String, Integration> integrations, Inbox inbox, ProducerTemplate routes) {
+    private record Machinery(Map<String, Integration> integrations, Map<String, Integration> byEntity, Inbox inbox, Mappings mappings) {
     }
 
     /** The hub. */
@@ -54,7 +54,7 @@ public final class Inbound implements CamelContextAware {
      * @param state the object as the system spells it; null when it is gone, or when the event only says that something happened
      * @param previous the same before the event; null when that is not told
      * @return what it came to, after the commit: see {@code sync.apply_inbound}. It fails with a DataIntegrityViolationException when Postgres can never
-     *         store the event, with an IllegalStateException when what the mapping needs cannot be read at present, and with another DataAccessException
+     *         store the event, with an IllegalStateException when what the mapping needs is away, and with another DataAccessException
      *         when the event can be repeated
      */
     public CompletableFuture<String> apply(String system, String object, ObjectNode event, JsonNode state, JsonNode previous) {
@@ -76,10 +76,18 @@ public final class Inbound implements CamelContextAware {
     }
 
     /**
-     * Maps an object for a route. In: body the object, as the system spells it; the variable mappings. Out: body the row's columns.
+     * Maps an object that a worker has, completed if need be. In: body the object, as the system spells it; the variables system, entity and those of calls. Out:
+     * body the row's columns.
      */
     public void map(Exchange exchange) throws Exception {
-        machinery().routes.send("direct:" + exchange.getVariable("mappings", String.class) + "-to-hub?block=false", exchange);
+        machinery().mappings.toHub(machinery().byEntity.get(exchange.getVariable("system") + "/" + exchange.getVariable("entity")), exchange);
+    }
+
+    /**
+     * Completes an object that a worker has read. In and out: body the object, as the system spells it; the variables system, entity and those of calls.
+     */
+    public void complete(Exchange exchange) throws Exception {
+        machinery().mappings.complete(machinery().byEntity.get(exchange.getVariable("system") + "/" + exchange.getVariable("entity")), exchange);
     }
 
     /**
@@ -97,38 +105,21 @@ public final class Inbound implements CamelContextAware {
     }
 
     private InboundEvent map(Integration integration, ObjectNode event, JsonNode state, JsonNode previous) {
+        var told = event.deepCopy().put("object", integration.object());
         try {
-            return new InboundEvent(integration, event.toString(), toHub(integration, state), toHub(integration, previous), null);
+            var untold = state == null ? List.<String>of() : machinery().mappings.untold(integration, state);
+            if (!untold.isEmpty()) {
+                told.put("partial", true).put("look", previous == null || untold.stream().anyMatch(key -> !previous.path(key).equals(state.path(key))));
+            }
+            // What was not told of the object before cannot be told from what is nothing.
+            var before = previous != null && untold.isEmpty() && !machinery().mappings.untold(integration, previous).isEmpty() ? null : previous;
+            return new InboundEvent(integration, told.toString(), machinery().mappings.told(integration, state), machinery().mappings.told(integration, before), null);
         } catch (Exception e) {
-            var unreadable = failures.unreadable(e);
-            return switch (unreadable.kind()) {
-                case LATER -> throw new IllegalStateException("what the mapping needs of " + integration.system() + " cannot be read at present", e);
-                case UNFIT -> new InboundEvent(integration, event.toString(), null, null,
-                        "the route %s-to-hub cannot map this object to a row".formatted(integration.mappings()));
-                case DENIED -> {
-                    var hint = event.deepCopy().put("hint", true).put("object", integration.object());
-                    hint.putObject("denied").put("permission", unreadable.permission()).put("reason", unreadable.reason());
-                    yield new InboundEvent(integration, hint.toString(), null, null, null);
-                }
-            };
+            if (failures.passes(e)) {
+                throw new IllegalStateException("what the mapping of " + integration.system() + " needs is away", e);
+            }
+            return new InboundEvent(integration, told.toString(), null, null, "the route %s-to-hub cannot map this object to a row".formatted(integration.mappings()));
         }
-    }
-
-    private String toHub(Integration integration, JsonNode state) throws Exception {
-        if (state == null) {
-            return null;
-        }
-        var exchange = machinery().routes.request("direct:" + integration.mappings() + "-to-hub", one -> {
-            one.getMessage().setBody(state);
-            one.setVariable("system", integration.system());
-            one.setVariable("entity", integration.entity());
-            one.setVariable("resource", integration.object());
-            one.setVariable("background", "false");
-        });
-        if (exchange.getException() != null) {
-            throw exchange.getException();
-        }
-        return exchange.getMessage().getBody(String.class);
     }
 
     private void measure(Integration integration, String outcome, long at) {
@@ -144,9 +135,11 @@ public final class Inbound implements CamelContextAware {
 
     private synchronized Machinery make() {
         if (machinery == null) {
+            var all = Integration.of(camel);
             machinery = new Machinery(
-                    Integration.of(camel).stream().filter(one -> one.object() != null).collect(Collectors.toMap(one -> one.system() + "/" + one.object(), one -> one)),
-                    new Inbox(dataSource, camel.getExecutorServiceManager().newCachedThreadPool(this, "inbox")), camel.createProducerTemplate());
+                    all.stream().filter(one -> one.object() != null).collect(Collectors.toMap(one -> one.system() + "/" + one.object(), one -> one)),
+                    all.stream().collect(Collectors.toMap(one -> one.system() + "/" + one.entity(), one -> one)),
+                    new Inbox(dataSource, camel.getExecutorServiceManager().newCachedThreadPool(this, "inbox")), new Mappings(camel));
         }
         return machinery;
     }

@@ -19,6 +19,7 @@ import org.apache.camel.model.RouteDefinition;
  * @param object what the system calls such an object in its events; null when nothing comes from there
  * @param resource what the system calls such a record in its API; null when records are only announced
  * @param mappings the routes {@code direct:<mappings>-from-hub} and {@code -to-hub} map a row to an object, and back; null when records are only announced
+ * @param untold in jq, which keys of an object it does not tell whole: {@code direct:complete-<mappings>} reads them
  * @param call the route {@code direct:call-<call>} makes the calls
  * @param ops which changes matter: c, u, d, r, comma-separated
  * @param when a condition on the change, in simple
@@ -32,7 +33,7 @@ import org.apache.camel.model.RouteDefinition;
  * @param maxDeletes more deletes than so many, and than so many percent of the linked records, within an hour wait for a person
  * @param place where it is said
  */
-public record Integration(String system, String entity, String object, String resource, String mappings, String call, String ops, String when, List<String> fields,
+public record Integration(String system, String entity, String object, String resource, String mappings, String untold, String call, String ops, String when, List<String> fields,
         String policy, String match, String pointer, String hubPointer, String deletesOut, String deletesIn, boolean listed, long maxDeletes,
         BigDecimal maxDeletePercent, Place place) {
 
@@ -85,7 +86,7 @@ public record Integration(String system, String entity, String object, String re
         var said = parameters.keySet().stream().collect(Collectors.toMap(name -> name, name -> text(camel, parameters, name)));
         var both = said.getOrDefault("directions", "out").equals("both");
         var one = new Integration(said.get("system"), said.get("entity"), both && !said.get("object").equals(NONE) ? said.get("object") : null, said.get("resource"),
-                said.get("mappings"), said.get("call"), said.get("ops"), said.get("when"),
+                said.get("mappings"), said.get("untold"), said.get("call"), said.get("ops"), said.get("when"),
                 Stream.of(said.getOrDefault("fields", "").strip().split("\\s*,\\s*")).filter(field -> !field.isEmpty()).toList(), said.getOrDefault("policy", "newest"),
                 said.get("match"), said.get("pointer"), said.get("hub-pointer"), said.getOrDefault("deletes-out", "keep"), said.getOrDefault("deletes-in", "keep"), both,
                 Long.parseLong(camel.resolvePropertyPlaceholders("{{sync.max-deletes}}")), new BigDecimal(camel.resolvePropertyPlaceholders("{{sync.max-delete-percent}}")),
@@ -127,6 +128,9 @@ public record Integration(String system, String entity, String object, String re
         if (!oneWay()) {
             needed.add(Map.entry("mappings", mappings + "-from-hub"));
             needed.add(Map.entry("mappings", mappings + "-to-hub"));
+            if (!untold.equals("[]")) {
+                needed.add(Map.entry("untold", "complete-" + mappings));
+            }
         }
         needed.stream().filter(route -> !routes.contains("direct:" + route.getValue())).findFirst().ifPresent(route -> {
             throw wrong(route.getKey(), "there is no route direct:%s: add one, or correct its name".formatted(route.getValue()));

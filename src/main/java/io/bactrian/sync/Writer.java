@@ -42,6 +42,7 @@ final class Writer {
 
     private final CamelContext camel;
     private final ProducerTemplate routes;
+    private final Mappings mappings;
     private final Claims claims;
     private final Permits permits;
     private final Failures failures;
@@ -57,6 +58,7 @@ final class Writer {
         this.circuits = circuits;
         this.meters = meters;
         routes = camel.createProducerTemplate();
+        mappings = new Mappings(camel);
         pauseMillis = Long.parseLong(camel.resolvePropertyPlaceholders("{{retry.pause}}"));
     }
 
@@ -132,7 +134,7 @@ final class Writer {
             }
             exchange.setVariable("called", "true");
             if (exchange.getMessage().getBody() != null) { // else the object is gone
-                send(work.integration().mappings() + "-to-hub", exchange);
+                mappings.toHub(work.integration(), exchange);
                 exchange.setVariable("remote", exchange.getMessage().getBody(String.class));
             }
             circuits.answered(work.integration().system());

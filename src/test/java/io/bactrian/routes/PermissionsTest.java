@@ -103,14 +103,14 @@ class PermissionsTest {
         var record = scene.record("products", product);
         scene.awaitEqual();
         scene.stripe().access().limit("prices", Level.NONE);
-        scene.dashboard().updateProduct(product.get("id").asText(), Map.of("name", "Armchair"));
+        scene.dashboard().updateProduct(product.get("id").asText(), Map.of("name", "Armchair", "unit_amount", 700));
         scene.awaitText("1", "select count(*) from sync.scope where stopped_at is not null and entity = 'products' and direction = 'in'");
-        assertEquals("Chair 500", scene.text("select name || ' ' || unit_amount from products where id = " + record));
+        assertEquals("Armchair 500", scene.text("select name || ' ' || unit_amount from products where id = " + record));
         scene.run("update products set description = 'soft' where id = " + record);
         eventually().until(() -> scene.dashboard().product(product.get("id").asText()).get("description").asText().equals("soft"));
 
         scene.stripe().access().clear();
-        scene.awaitText("Armchair 500", "select name || ' ' || unit_amount from products where id = " + record);
+        scene.awaitText("Armchair 700", "select name || ' ' || unit_amount from products where id = " + record);
         scene.awaitEqual();
         assertEquals(0, scene.stripe().apiCalls().stream().filter(ApiCall::wrote).filter(call -> call.path().startsWith("/v1/prices")).count());
     }

@@ -903,4 +903,29 @@ class ApplyInboundTest {
                     "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'") > 0);
         }
     }
+
+    // An event that does not tell its object whole.
+
+    @Test
+    void what_a_partial_event_leaves_out_stays_and_is_read_where_it_may_have_moved() throws SQLException {
+        var id = scene.linked("{name:'Ada', email:'a@x'}");
+        assertEquals("applied", partial("ext_1", START + 1, false, "Grace"));
+        assertEquals(state("{name:'Grace', email:'a@x'}"), scene.customer(id));
+        assertEquals("none", scene.hub.claim(id).action());
+        assertEquals("unchanged", partial("ext_1", START + 2, true, "Grace"));
+        assertEquals("fetch", scene.hub.claim(id).action());
+    }
+
+    @Test
+    void of_an_object_without_a_record_a_partial_event_is_only_a_hint() throws SQLException {
+        assertEquals("hint", partial("ext_partial", START + 1, true, "Ada"));
+        assertEquals("true", sql.text("select (held ->> 'event')::jsonb ->> 'hint' from sync.event where external_id = 'ext_partial'"));
+        assertEquals(0, sql.number("select count(*) from sync.link where external_id = 'ext_partial'"));
+    }
+
+    private static String partial(String externalId, long at, boolean look, String name) throws SQLException {
+        return sql.text("select sync.apply_inbound('stripe', 'customers', json_build_object('id', 'evt_' || ?::text, 'type', 'customer.updated', 'at', ?::bigint, 'external_id', ?::text,"
+                + " 'object', 'customer', 'partial', true, 'look', ?::boolean)::text, json_build_object('name', ?::text)::text, null, null, '{name,email,phone,description,address}', 'newest')",
+                externalId + at, at, externalId, look, name);
+    }
 }
