@@ -1,2 +1,2 @@
--- Takes note of the account that Stripe's key belongs to. A second run notes the same.
-select sync.note_account('stripe', :#${variable.account}) as because
+-- Takes note of the account that a system's key belongs to. A second run notes the same.
+select sync.note_account(:#${variable.system}, :#${variable.account}) as because

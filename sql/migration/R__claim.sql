@@ -174,7 +174,7 @@ begin
     -- A create whose outcome nobody knows: the very same request again, whatever the record is now, so that the
     -- idempotency key finds the object that may exist already. What changed since goes out after it.
     action := case when l.find_first or l.in_flight_at < v_now - interval '23 hours' or sync.names_what_is_gone(l, p_fields)
-                   then 'find' else 'create' end; -- Stripe keeps keys for 24
+                   then 'find' else 'create' end; -- keys are kept for 24
     if action = 'create' then
       record := l.in_flight;
     end if;

@@ -221,7 +221,7 @@ create or replace function sync.adopt_installation(p_id text) returns text langu
 begin
   update sync.installation set id = p_id;
   delete from sync.foreign_object f where f.hub = p_id;
-  return format('this is installation %s: select sync.reconcile(''stripe'', ''customers'', ''link'') links what it made', p_id);
+  return format('this is installation %s: select sync.reconcile(system, entity, ''link'') from sync.integration where fields <> ''{}'' links what it made', p_id);
 end $$;
 
 -- Forgets all that is known of a system's objects, but not its events.

@@ -144,7 +144,7 @@ begin
 end $$;
 
 -- Parts as they were taken, without the references that the remote does not hold: what it does not hold was not agreed on, and goes out once it can
--- (Stripe keeps no product for a credit, but for what the credit becomes).
+-- (a line that is a credit may have no product there, but what the credit becomes).
 create or replace function sync.parts_as_held(p_agreed jsonb, p_remote jsonb) returns jsonb language plpgsql stable as $$
 begin
   return (select coalesce(jsonb_object_agg(f.key, f.value || r.missing), '{}')

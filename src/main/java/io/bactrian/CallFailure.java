@@ -80,16 +80,16 @@ public final class CallFailure implements Failures {
     }
 
     /**
-     * Tells whether the exception that a {@code doCatch} caught says that a permission is missing: the variables {@code denied}; {@code permission},
-     * the system's name of it, or null; and, of Stripe, {@code reason}, without personal data.
+     * Tells what the exception that a {@code doCatch} caught says: the variables {@code denied}, whether a permission is missing; {@code permission}, the system's
+     * name of it, or null; {@code missing}, whether the object is not there; and {@code reason}, without personal data.
      */
     public void refusal(Exchange exchange) {
-        var stripe = causeOf(exchange.getProperty(Exchange.EXCEPTION_CAUGHT, Throwable.class), StripeApiException.class);
+        var exception = exchange.getProperty(Exchange.EXCEPTION_CAUGHT, Throwable.class);
+        var stripe = causeOf(exception, StripeApiException.class);
         exchange.setVariable("denied", stripe != null && stripe.getKind().equals(StripeApiException.DENIED));
         exchange.setVariable("permission", stripe == null ? null : stripe.getPermission());
-        if (stripe != null) {
-            exchange.setVariable("reason", stripe.getMessage());
-        }
+        exchange.setVariable("missing", stripe != null && stripe.getHttpStatus() == NOT_FOUND && RESOURCE_MISSING.equals(stripe.getCode()));
+        exchange.setVariable("reason", stripe == null ? exception.getClass().getSimpleName() : stripe.getMessage());
     }
 
     @Override
@@ -98,9 +98,18 @@ public final class CallFailure implements Failures {
         return postgres != null && !(postgres instanceof DataIntegrityViolationException);
     }
 
-    /** Hands the exception that a {@code doCatch} caught on to whoever is around it. */
-    public void rethrow(Exchange exchange) throws Exception {
-        throw exchange.getProperty(Exchange.EXCEPTION_CAUGHT, Exception.class);
+    /**
+     * What it means for a listed object that its mapping failed with what a {@code doCatch} caught: it is thrown again when a permission is missing, or when it may
+     * succeed soon; else it is the object's, and nothing happens.
+     */
+    public void unmapped(Exchange exchange) throws Exception {
+        var exception = exchange.getProperty(Exchange.EXCEPTION_CAUGHT, Exception.class);
+        var stripe = causeOf(exception, StripeApiException.class);
+        if (stripe != null && stripe.getKind().equals(StripeApiException.DENIED)) {
+            throw exception;
+        } else if (passes(exception) || stripe != null && (!stripe.getKind().equals(StripeApiException.PERMANENT) || RESOURCE_MISSING.equals(stripe.getCode()))) {
+            throw new IllegalStateException("what the mapping needs cannot be read at present", exception);
+        }
     }
 
     /** Nobody keeps idempotency keys here: what a create without an answer has made is looked for before it is repeated. */

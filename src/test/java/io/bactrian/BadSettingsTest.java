@@ -58,6 +58,20 @@ class BadSettingsTest {
                     - log:
                         message: mapped
             - route:
+                id: find-shop
+                from:
+                  uri: direct:find-shop
+                  steps:
+                    - log:
+                        message: found
+            - route:
+                id: list-shop
+                from:
+                  uri: direct:list-shop
+                  steps:
+                    - log:
+                        message: listed
+            - route:
                 id: call-shop
                 from:
                   uri: direct:call-shop
@@ -133,8 +147,9 @@ class BadSettingsTest {
             name, phone          |                                | 6: fields of shop and customers: there are none: name the columns, or use the template announce
             newest               | latest                         | 7: policy of shop and customers: it is 'latest': it must be newest, hub or remote, and then, for single fields, 'field: word' with one of newest, hub, remote, once, in, out and 'in except <status>'
             newest               | "newest, email: hub"           | 7: policy of shop and customers: it is about 'email', which is not among the fields: add it there, or take it away here
-            direct:call-shop     | direct:call-shops              | 3: call of shop and customers: there is no route direct:call-shop: add one, or correct its name
-            people-to-hub        | persons-to-hub                 | 8: mappings of shop and customers: there is no route direct:people-to-hub: add one, or correct its name
+            direct:call-shop     | direct:call-shops              | 3: call of shop and customers: there is no route direct:call-shop: add one, or correct the name
+            people-to-hub        | persons-to-hub                 | 8: mappings of shop and customers: there is no route direct:people-to-hub: add one, or correct the name
+            direct:list-shop     | direct:list-shops              | 10: system of shop and customers: there is no route direct:list-shop: add one, or correct the name
             both                 | away                           | 9: directions of shop and customers: it is 'away': it must be both or out
             """)
     void names_the_line_of_an_integration_that_cannot_be(String right, String wrong, String expected) throws Exception {

@@ -8,31 +8,27 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.bactrian.sync.Hash;
 import io.bactrian.sync.Permits;
+import io.bactrian.sync.RemoteSystem;
 import java.util.Map;
 import org.apache.camel.CamelContext;
 import org.apache.camel.CamelContextAware;
 import org.apache.camel.Exchange;
 import org.apache.camel.ProducerTemplate;
 
-/** Makes the calls for which mappings and writers ask, as steps of routes. Each waits for its permit. */
+/** Makes the calls for which routes ask, as steps of them: with the key of the account in the variable system. Each waits for its permit. */
 public final class StripeCalls implements CamelContextAware {
 
     private static final ObjectMapper JSON = JsonMapper.builder().enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS).build();
 
-    private String component = "stripe";
-    private String system = "stripe";
+    private static final String USUAL = "stripe";
+    private static final int PAGE = 100;
+
     private Permits permits;
     private CamelContext camel;
-    private volatile ProducerTemplate routes;
+    private volatile Machinery machinery;
 
-    /** The name of the component that makes the calls. */
-    public void setComponent(String component) {
-        this.component = component;
-    }
-
-    /** The name of the system, as in sync.link. */
-    public void setSystem(String system) {
-        this.system = system;
+    /** What can only be had once the routes are known. */
+    private record Machinery(Map<String, RemoteSystem> systems, ProducerTemplate routes) {
     }
 
     public void setPermits(Permits permits) {
@@ -100,18 +96,56 @@ public final class StripeCalls implements CamelContextAware {
             name(request.path("default_price_data"), hub);
         }
         message.setBody(request.isObject() ? request : null);
-        routes().send(component + ":customers", exchange);
-        if (exchange.getException() != null) {
-            var failure = exchange.getException();
-            exchange.setException(null);
+        send("customers", exchange);
+    }
+
+    /**
+     * Lists a page of objects, the newest first. In: body the filters; the variables resource, background, and after, the id of the object before the page,
+     * null for the first one. Out: body {data, has_more}; the variables at, request_id.
+     */
+    public void list(Exchange exchange) throws Exception {
+        var request = ((ObjectNode) json(exchange)).put("limit", PAGE);
+        var after = exchange.getVariable("after", String.class);
+        if (after != null) {
+            request.put("starting_after", after);
+        }
+        permit(exchange);
+        var message = exchange.getMessage();
+        message.removeHeaders("*");
+        message.setHeader(StripeHeaders.OPERATION, exchange.getVariable("resource"));
+        message.setHeader(StripeHeaders.METHOD, "list");
+        message.setBody(request);
+        send("customers", exchange);
+        exchange.setVariable("at", message.getHeader(StripeHeaders.DATE));
+        exchange.setVariable("request_id", message.getHeader(StripeHeaders.REQUEST_ID));
+    }
+
+    /** Reads the account to which the key belongs. Out: body the account. */
+    public void account(Exchange exchange) throws Exception {
+        exchange.getMessage().removeHeaders("*");
+        exchange.getMessage().setBody(null);
+        send("account?method=retrieve", exchange);
+    }
+
+    private void send(String remaining, Exchange exchange) throws Exception {
+        var system = machinery().systems.get(system(exchange));
+        machinery().routes.send((system == null ? USUAL : system.component()) + ":" + remaining, exchange);
+        var failure = exchange.getException();
+        exchange.setException(null);
+        if (failure != null) {
             throw failure;
         }
     }
 
+    private static String system(Exchange exchange) {
+        return exchange.getVariable("system", USUAL, String.class);
+    }
+
     /** Waits until Stripe may be called, and whose account it is is known. In: the variables resource, background. The body stays. */
     public void permit(Exchange exchange) throws Exception {
-        if (camel.getVariable("global:" + system.replace('-', '_') + "_account") == null) {
-            var known = routes().request("direct:know-" + system + "-account", one -> { });
+        var system = system(exchange);
+        if (camel.getVariable("global:" + system + "_account") == null) {
+            var known = machinery().routes.request("direct:know-stripe-account", one -> one.setVariable("system", system));
             if (known.getException() != null) {
                 throw known.getException();
             }
@@ -131,16 +165,16 @@ public final class StripeCalls implements CamelContextAware {
         return body instanceof JsonNode node ? node : body instanceof Map<?, ?> map ? JSON.valueToTree(map) : JSON.readTree(exchange.getMessage().getBody(String.class));
     }
 
-    private ProducerTemplate routes() {
-        var known = routes;
+    private Machinery machinery() {
+        var known = machinery;
         return known == null ? make() : known;
     }
 
-    private synchronized ProducerTemplate make() {
-        if (routes == null) {
-            routes = camel.createProducerTemplate();
+    private synchronized Machinery make() {
+        if (machinery == null) {
+            machinery = new Machinery(RemoteSystem.of(camel), camel.createProducerTemplate());
         }
-        return routes;
+        return machinery;
     }
 
     @Override

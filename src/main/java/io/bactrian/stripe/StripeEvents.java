@@ -13,10 +13,8 @@ import java.util.ArrayList;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.atomic.AtomicBoolean;
-import org.apache.camel.Body;
 import org.apache.camel.CamelContext;
 import org.apache.camel.CamelContextAware;
-import org.apache.camel.CamelExecutionException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.dao.DataAccessException;
@@ -93,7 +91,7 @@ public final class StripeEvents implements CamelContextAware {
      * @return whether one of them must wait, for a row that somebody has locked, say: the others do not wait for it. What Postgres or the mapping can never
      *         take is told in the log and passed over, as the webhook does by answering 400
      */
-    public boolean takeListed(@Body JsonNode events) throws Exception {
+    boolean takeListed(JsonNode events) throws Exception {
         var taken = new ArrayList<CompletableFuture<String>>();
         events.forEach(event -> taken.add(take(event, true)));
         var late = false;
@@ -132,9 +130,10 @@ public final class StripeEvents implements CamelContextAware {
     private synchronized void askForAccount() {
         if (!accountTried && camel.getVariable(accountVariable()) == null) {
             try (var routes = camel.createProducerTemplate()) {
-                routes.sendBody("direct:know-" + system + "-account?block=false&failIfNoConsumers=false", null);
-            } catch (CamelExecutionException e) {
-                LOG.warn("{}'s account is not known to be the right one ({}) while its events come", system, e.getCause().getClass().getSimpleName());
+                var known = routes.request("direct:know-stripe-account?block=false&failIfNoConsumers=false", one -> one.setVariable("system", system));
+                if (known.getException() != null) {
+                    LOG.warn("{}'s account is not known to be the right one ({}) while its events come", system, known.getException().getClass().getSimpleName());
+                }
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
             }
@@ -143,7 +142,7 @@ public final class StripeEvents implements CamelContextAware {
     }
 
     private String accountVariable() {
-        return "global:" + system.replace('-', '_') + "_account";
+        return "global:" + system + "_account";
     }
 
     private static boolean isEvent(JsonNode event) {

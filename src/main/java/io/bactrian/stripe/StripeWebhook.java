@@ -16,11 +16,12 @@ import org.springframework.dao.DataIntegrityViolationException;
 
 /**
  * Takes Stripe's webhooks, as a step of a route: verifies the signature over the raw body, hands the event on, and answers after the commit. In: body
- * the request's, the header {@code Stripe-Signature}. Out: the answer, and no other header:
+ * the request's, the header {@code Stripe-Signature}, and the path, whose last part is the system's name. Out: the answer, and no other header:
  *
  * <ul>
  *   <li>200 {@code {"outcome": …}}: it is applied, stored, or none of ours. Stripe is done with it
  *   <li>400: it is not signed by Stripe, no event, or nothing that Postgres could ever store
+ *   <li>404: there is no such account
  *   <li>413: it is too large
  *   <li>503: it could not be stored now. Stripe repeats it
  * </ul>
@@ -31,26 +32,16 @@ public final class StripeWebhook extends AsyncProcessorSupport {
     private static final ObjectMapper JSON = new ObjectMapper().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
     private static final int OK = 200;
     private static final int BAD_REQUEST = 400;
+    private static final int NOT_FOUND = 404;
     private static final int TOO_LARGE = 413;
     private static final int UNAVAILABLE = 503;
 
-    private String system = "stripe";
-    private StripeSignature signature;
-    private StripeEvents events;
+    private StripeAccounts accounts;
     private int maxBytes = 1 << 20;
 
-    /** For metrics. */
-    public void setSystem(String system) {
-        this.system = system;
-    }
-
-    public void setSignature(StripeSignature signature) {
-        this.signature = signature;
-    }
-
-    /** What events are handed to. */
-    public void setEvents(StripeEvents events) {
-        this.events = events;
+    /** Whose events come, by the last part of the path. */
+    public void setAccounts(StripeAccounts accounts) {
+        this.accounts = accounts;
     }
 
     /** How large a body may be. */
@@ -73,28 +64,30 @@ public final class StripeWebhook extends AsyncProcessorSupport {
 
     @Override
     public boolean process(Exchange exchange, AsyncCallback callback) {
+        var system = exchange.getMessage().getHeader(Exchange.HTTP_PATH, "", String.class).replaceFirst("/$", "").replaceFirst(".*/", "");
         CompletableFuture<String> outcome;
         try {
-            outcome = events.take(read(exchange), false);
+            var account = accounts.of(system).orElseThrow(() -> new NotTaken(NOT_FOUND, "no route file names a system of that name whose routes are Stripe's"));
+            outcome = account.events().take(read(exchange, account.signature()), false);
         } catch (NotTaken e) {
             LOG.warn("Stripe webhook refused: {}", e.getMessage());
-            answer(exchange, e.status, "refused");
+            answer(exchange, e.status == NOT_FOUND ? "none" : system, e.status, "refused");
             callback.done(true);
             return true;
         }
         if (outcome.isDone()) {
-            answer(exchange, outcome);
+            answer(exchange, system, outcome);
             callback.done(true);
             return true;
         }
         outcome.whenComplete((done, failure) -> {
-            answer(exchange, outcome);
+            answer(exchange, system, outcome);
             callback.done(false);
         });
         return false;
     }
 
-    private JsonNode read(Exchange exchange) throws NotTaken {
+    private JsonNode read(Exchange exchange, StripeSignature signature) throws NotTaken {
         var body = exchange.getMessage().getBody(byte[].class);
         if (body != null && body.length > maxBytes) {
             throw new NotTaken(TOO_LARGE, "an event of more than " + maxBytes + " bytes is refused");
@@ -110,26 +103,26 @@ public final class StripeWebhook extends AsyncProcessorSupport {
         }
     }
 
-    private void answer(Exchange exchange, CompletableFuture<String> taken) {
+    private void answer(Exchange exchange, String system, CompletableFuture<String> taken) {
         try {
             var outcome = taken.join();
-            answer(exchange, OK, outcome);
+            answer(exchange, system, OK, outcome);
         } catch (CompletionException e) {
             var reason = e.getCause();
             if (reason instanceof DataIntegrityViolationException) {
                 LOG.warn("Stripe webhook refused: Postgres cannot store the event's id, type or time, or an id in it");
-                answer(exchange, BAD_REQUEST, "refused");
+                answer(exchange, system, BAD_REQUEST, "refused");
             } else if (reason instanceof IllegalArgumentException) {
                 LOG.warn("Stripe webhook refused: {}", reason.getMessage());
-                answer(exchange, BAD_REQUEST, "refused");
+                answer(exchange, system, BAD_REQUEST, "refused");
             } else {
                 LOG.warn("Stripe webhook answered {}: {}", UNAVAILABLE, reason.getClass().getSimpleName());
-                answer(exchange, UNAVAILABLE, "unavailable");
+                answer(exchange, system, UNAVAILABLE, "unavailable");
             }
         }
     }
 
-    private void answer(Exchange exchange, int status, String outcome) {
+    private void answer(Exchange exchange, String system, int status, String outcome) {
         exchange.getContext().getRegistry().findSingleByType(MeterRegistry.class)
                 .counter("bactrian.webhook.events", "system", system, "outcome", outcome).increment();
         var message = exchange.getMessage();

@@ -84,6 +84,16 @@ public final class Inbound implements CamelContextAware {
     }
 
     /**
+     * Reads an object, by the route {@code direct:read-<prefix>}, which gets the variables resource and external_id, tells in {@code at} when that was, in seconds by
+     * the system's clock, and fails where there is none. In: the variables system, entity, external_id. Out: body the object.
+     */
+    public void read(Exchange exchange) throws Exception {
+        var integration = machinery().byEntity.get(exchange.getVariable("system") + "/" + exchange.getVariable("entity"));
+        exchange.setVariable("resource", integration.resource());
+        machinery().mappings.send("read-" + integration.prefix(), exchange);
+    }
+
+    /**
      * Completes an object that a worker has read. In and out: body the object, as the system spells it; the variables system, entity and those of calls.
      */
     public void complete(Exchange exchange) throws Exception {

@@ -16,6 +16,7 @@ import org.apache.camel.model.RouteDefinition;
 /**
  * What the route files say of one table and one system, by the parameters of the templates {@code integration} and {@code announce}.
  *
+ * @param prefix the routes of the system are {@code direct:find-<prefix>}, {@code list-<prefix>} and so on
  * @param object what the system calls such an object in its events; null when nothing comes from there
  * @param resource what the system calls such a record in its API; null when records are only announced
  * @param mappings the routes {@code direct:<mappings>-from-hub} and {@code -to-hub} map a row to an object, and back; null when records are only announced
@@ -33,7 +34,7 @@ import org.apache.camel.model.RouteDefinition;
  * @param maxDeletes more deletes than so many, and than so many percent of the linked records, within an hour wait for a person
  * @param place where it is said
  */
-public record Integration(String system, String entity, String object, String resource, String mappings, String untold, String call, String ops, String when, List<String> fields,
+public record Integration(String system, String entity, String prefix, String object, String resource, String mappings, String untold, String call, String ops, String when, List<String> fields,
         String policy, String match, String pointer, String hubPointer, String deletesOut, String deletesIn, boolean listed, long maxDeletes,
         BigDecimal maxDeletePercent, Place place) {
 
@@ -66,11 +67,12 @@ public record Integration(String system, String entity, String object, String re
      */
     public static List<Integration> of(CamelContext camel) {
         var files = new RouteFiles(camel);
+        var systems = RemoteSystem.of(camel, files);
         var found = new LinkedHashMap<String, Integration>();
         for (var route : ((ModelCamelContext) camel).getRouteDefinitions()) {
             var parameters = route.getTemplateParameters();
             if (route.isCreatedFromTemplate() && parameters != null && Stream.of("system", "entity", "call").allMatch(parameters::containsKey)) {
-                var one = of(camel, route, parameters, files);
+                var one = of(camel, route, parameters, files, systems);
                 var other = found.putIfAbsent(one.system + "/" + one.entity, one);
                 if (other != null) {
                     throw one.wrong("entity", "%s and %s are in %s already: take one of the two away".formatted(one.system, one.entity, other.place.of("entity")));
@@ -82,11 +84,13 @@ public record Integration(String system, String entity, String object, String re
         return List.copyOf(found.values());
     }
 
-    private static Integration of(CamelContext camel, RouteDefinition route, Map<String, Object> parameters, RouteFiles files) {
+    private static Integration of(CamelContext camel, RouteDefinition route, Map<String, Object> parameters, RouteFiles files,
+            Map<String, RemoteSystem> systems) {
         var said = parameters.keySet().stream().collect(Collectors.toMap(name -> name, name -> text(camel, parameters, name)));
         var both = said.getOrDefault("directions", "out").equals("both");
-        var one = new Integration(said.get("system"), said.get("entity"), both && !said.get("object").equals(NONE) ? said.get("object") : null, said.get("resource"),
-                said.get("mappings"), said.get("untold"), said.get("call"), said.get("ops"), said.get("when"),
+        var prefix = systems.getOrDefault(said.get("system"), RemoteSystem.unsaid(said.get("system"))).prefix();
+        var one = new Integration(said.get("system"), said.get("entity"), prefix, both && !said.get("object").equals(NONE) ? said.get("object") : null, said.get("resource"),
+                or(said.get("mappings"), prefix + "-" + said.get("entity")), said.get("untold"), or(said.get("call"), prefix), said.get("ops"), said.get("when"),
                 Stream.of(said.getOrDefault("fields", "").strip().split("\\s*,\\s*")).filter(field -> !field.isEmpty()).toList(), said.getOrDefault("policy", "newest"),
                 said.get("match"), said.get("pointer"), said.get("hub-pointer"), said.getOrDefault("deletes-out", "keep"), said.getOrDefault("deletes-in", "keep"), both,
                 Long.parseLong(camel.resolvePropertyPlaceholders("{{sync.max-deletes}}")), new BigDecimal(camel.resolvePropertyPlaceholders("{{sync.max-delete-percent}}")),
@@ -95,9 +99,13 @@ public record Integration(String system, String entity, String object, String re
         return one;
     }
 
+    /** Null stays, for what the template does not have. */
+    private static String or(String text, String usual) {
+        return text != null && text.isEmpty() ? usual : text;
+    }
+
     private static String text(CamelContext camel, Map<String, Object> parameters, String name) {
-        var value = parameters.get(name).toString().replace("{{system}}", parameters.get("system").toString()).replace("{{entity}}", parameters.get("entity").toString());
-        return camel.resolvePropertyPlaceholders(value);
+        return camel.resolvePropertyPlaceholders(parameters.get(name).toString());
     }
 
     private static Set<String> addresses(CamelContext camel) {
@@ -128,12 +136,19 @@ public record Integration(String system, String entity, String object, String re
         if (!oneWay()) {
             needed.add(Map.entry("mappings", mappings + "-from-hub"));
             needed.add(Map.entry("mappings", mappings + "-to-hub"));
+            needed.add(Map.entry("system", "find-" + prefix));
+            if (object != null) {
+                needed.add(Map.entry("system", "read-" + prefix));
+            }
+            if (listed) {
+                needed.add(Map.entry("system", "list-" + prefix));
+            }
             if (!untold.equals("[]")) {
                 needed.add(Map.entry("untold", "complete-" + mappings));
             }
         }
         needed.stream().filter(route -> !routes.contains("direct:" + route.getValue())).findFirst().ifPresent(route -> {
-            throw wrong(route.getKey(), "there is no route direct:%s: add one, or correct its name".formatted(route.getValue()));
+            throw wrong(route.getKey(), "there is no route direct:%s: add one, or correct the name".formatted(route.getValue()));
         });
     }
 

@@ -28,6 +28,7 @@ public final class Permits implements CamelContextAware {
     private Map<String, String> rates = new HashMap<>();
     private CamelContext camel;
     private String sql;
+    private volatile Map<String, RemoteSystem> systems; // once the routes are known
 
     public void setDataSource(DataSource dataSource) throws IOException {
         postgres = new NamedParameterJdbcTemplate(dataSource);
@@ -74,7 +75,20 @@ public final class Permits implements CamelContextAware {
     }
 
     private BigDecimal rate(String system) {
-        return new BigDecimal(rates.getOrDefault(system, RATE).strip());
+        var said = systems().get(system);
+        if (said != null && said.rateLimit() != null) {
+            return said.rateLimit();
+        }
+        return new BigDecimal(rates.getOrDefault(said == null ? system : said.prefix(), RATE).strip());
+    }
+
+    private Map<String, RemoteSystem> systems() {
+        var known = systems;
+        if (known == null) {
+            known = RemoteSystem.of(camel);
+            systems = known;
+        }
+        return known;
     }
 
     @Override

@@ -23,7 +23,7 @@ import org.springframework.jdbc.UncategorizedSQLException;
  * Writes one record to another system: claims it, maps it, calls, settles; when the call fails the record waits in sync.failure.
  *
  * <p>Each integration has the routes {@code direct:<mappings>-from-hub} and {@code -to-hub}, which map a body, and {@code call-<call>}; each system has
- * {@code find-<system>}, which looks for the object of a record that may have been created, and {@code point-<system>}, which adds the pointers to one that
+ * {@code find-<prefix>}, which looks for the object of a record that may have been created, and {@code point-<prefix>}, which adds the pointers to one that
  * an older version made. What they are told is in variables: {@code system}, {@code entity}, {@code record_id}, {@code fields}, {@code policy},
  * {@code resource}; {@code claim}, a row of {@code sql/record-claim.sql}; {@code action}, {@code external_id}; {@code hub}, the id of this installation, null
  * for a request of before there was one; {@code background}; {@code unlisted}; of a create or update {@code idempotency_key}, {@code mapped_base} (what both
@@ -116,13 +116,13 @@ final class Writer {
                 return;
             }
             if (is(exchange, "find")) {
-                ask(work, "find-" + work.integration().system(), exchange);
+                ask(work, "find-" + work.integration().prefix(), exchange);
                 var missing = exchange.getMessage().getBody() == null && claim.get("record") != null;
                 exchange.setVariable("action", missing ? "create" : "found");
                 exchange.setVariable("stale", Boolean.toString(!missing));
             }
             if (is(exchange, "point")) {
-                ask(work, "point-" + work.integration().system(), exchange);
+                ask(work, "point-" + work.integration().prefix(), exchange);
                 exchange.setVariable("action", "fetch"); // what it says afterwards is read, for an answer may be a stored one
                 exchange.getMessage().setBody("{}");
             }

@@ -28,7 +28,7 @@ record Work(String kind, String system, String entity, String front) {
             case "parked" -> "records of " + whose + " wait for their system, which is neither paused nor down," + still + "does the route upkeep run?";
             case "leases" -> "leases of " + whose + " ran out," + still + "does the route upkeep run?";
             case "events" -> "stored events of " + whose + " wait, though inbound is not paused," + still + "does the route upkeep-events run?";
-            case "hints" -> "events of " + whose + " wait for their objects to be read," + still + "does the route stripe-hints run?";
+            case "hints" -> "events of " + whose + " wait for their objects to be read," + still + "does the route hints run?";
             case "retries" -> "failures of " + whose + " are due," + still + "does the route upkeep run?";
             case "messages" -> "messages wait for " + whose + " at " + front + "," + still + "does its consumer run?";
             case "unread" -> "for " + seconds + " seconds nobody has been able to see what waits for " + whose + ": the topic " + front;

@@ -18,6 +18,8 @@ import io.bactrian.sandbox.stripe.ApiCall;
 import io.bactrian.sandbox.stripe.Fault;
 import io.bactrian.sandbox.stripe.StripeSimulator;
 import io.bactrian.sync.Sql;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -519,17 +521,30 @@ class StripeCustomersRouteTest {
 
     @Test
     void a_record_that_cannot_be_mapped_is_kept_until_it_can() throws Exception {
-        var id = insert("name, description", "'Ada', 'cannot be mapped'");
-        eventually().until(() -> failure("stripe-eu", id) != null);
-        assertEquals("mapping", failure("stripe-eu", id).get("code"));
-        assertNull(failure("stripe-eu", id).get("next_attempt_at"));
-        assertEquals("cannot be mapped", customer(stripe, id).path("description").asText());
+        application.stopRoute("stripe-customers-from-hub");
+        var id = insert("name", "'Ada'");
+        for (var system : List.of("stripe", "stripe-eu")) {
+            eventually().until(() -> failure(system, id) != null);
+            assertEquals("mapping", failure(system, id).get("code"));
+            assertNull(failure(system, id).get("next_attempt_at"));
+        }
         assertEquals(List.of(), calls(eu, id));
 
+        application.startRoute("stripe-customers-from-hub");
         run("update customers set description = 'can be mapped' where id = " + id);
         assertEquals("can be mapped", customer(eu, id).path("description").asText());
+        assertEquals("can be mapped", customer(stripe, id).path("description").asText());
         underWay.awaitNothing();
         assertNull(failure("stripe-eu", id));
+    }
+
+    @Test
+    void a_second_account_is_a_system_and_an_integration_of_at_most_25_lines() throws Exception {
+        var eu = Files.readString(Path.of("src/test/resources/routes/stripe-eu-customers.camel.yaml"));
+        var customers = Files.readString(Path.of("routes/stripe-customers.camel.yaml"));
+        assertTrue(eu.lines().count() <= 25, eu);
+        assertTrue(customers.lines().count() <= 40, customers);
+        assertFalse((eu + customers).contains("setVariable"));
     }
 
     @Test
