@@ -4,6 +4,8 @@ import com.fasterxml.jackson.core.JacksonException;
 import io.bactrian.stripe.StripeApiException;
 import io.bactrian.sync.Circuits;
 import io.bactrian.sync.Failures;
+import io.bactrian.sync.RemoteSystem;
+import java.util.Map;
 import java.util.Optional;
 import org.apache.camel.Exchange;
 import org.springframework.dao.DataAccessException;
@@ -13,12 +15,11 @@ import org.springframework.dao.DataIntegrityViolationException;
 public final class CallFailure implements Failures {
 
     private static final int CONFLICT = 409;
-    private static final int NOT_FOUND = 404;
     private static final int TOO_MANY_REQUESTS = 429;
     private static final int TRIES = 3;
-    private static final String RESOURCE_MISSING = "resource_missing";
 
     private Circuits circuits;
+    private volatile Map<String, RemoteSystem> systems;
 
     /** Learns of calls that were answered, and of those that were not. */
     public void setCircuits(Circuits circuits) {
@@ -64,10 +65,11 @@ public final class CallFailure implements Failures {
         } else {
             circuits.answered(system);
         }
-        if (failure.getHttpStatus() == NOT_FOUND && RESOURCE_MISSING.equals(failure.getCode()) && isGone(exchange)) {
+        var meaning = meaning(exchange, failure);
+        if (meaning.equals(Refused.GONE) && isGone(exchange)) {
             return;
         }
-        fail(exchange, kind(exchange, failure.getKind()), failure.getCode() == null ? "http_" + failure.getHttpStatus() : failure.getCode(),
+        fail(exchange, kind(exchange, meaning), failure.getCode() == null ? "http_" + failure.getHttpStatus() : failure.getCode(),
                 failure.getMessage(), failure.getRequestId(), failure.getRetryAfter());
         exchange.setVariable("key_spent", Boolean.FALSE.equals(failure.getShouldRetry()));
         if (failure.getHttpStatus() == TOO_MANY_REQUESTS && !"lock_timeout".equals(failure.getCode())) {
@@ -86,9 +88,9 @@ public final class CallFailure implements Failures {
     public void refusal(Exchange exchange) {
         var exception = exchange.getProperty(Exchange.EXCEPTION_CAUGHT, Throwable.class);
         var stripe = causeOf(exception, StripeApiException.class);
-        exchange.setVariable("denied", stripe != null && stripe.getKind().equals(StripeApiException.DENIED));
+        exchange.setVariable("denied", stripe != null && meaning(exchange, stripe).equals(StripeApiException.DENIED));
         exchange.setVariable("permission", stripe == null ? null : stripe.getPermission());
-        exchange.setVariable("missing", stripe != null && stripe.getHttpStatus() == NOT_FOUND && RESOURCE_MISSING.equals(stripe.getCode()));
+        exchange.setVariable("missing", stripe != null && meaning(exchange, stripe).equals(Refused.GONE));
         exchange.setVariable("reason", stripe == null ? exception.getClass().getSimpleName() : stripe.getMessage());
     }
 
@@ -105,9 +107,9 @@ public final class CallFailure implements Failures {
     public void unmapped(Exchange exchange) throws Exception {
         var exception = exchange.getProperty(Exchange.EXCEPTION_CAUGHT, Exception.class);
         var stripe = causeOf(exception, StripeApiException.class);
-        if (stripe != null && stripe.getKind().equals(StripeApiException.DENIED)) {
+        if (stripe != null && meaning(exchange, stripe).equals(StripeApiException.DENIED)) {
             throw exception;
-        } else if (passes(exception) || stripe != null && (!stripe.getKind().equals(StripeApiException.PERMANENT) || RESOURCE_MISSING.equals(stripe.getCode()))) {
+        } else if (passes(exception) || stripe != null && !meaning(exchange, stripe).equals(StripeApiException.PERMANENT)) {
             throw new IllegalStateException("what the mapping needs cannot be read at present", exception);
         }
     }
@@ -119,10 +121,11 @@ public final class CallFailure implements Failures {
         } else {
             circuits.answered(system);
         }
-        if ((refused.code().equals("http_404") || refused.code().equals("http_410")) && isGone(exchange)) {
+        var meaning = system(exchange).flatMap(one -> one.meaning(refused.status(), refused.code())).orElse(refused.kind());
+        if (meaning.equals(Refused.GONE) && isGone(exchange)) {
             return;
         }
-        fail(exchange, kind(exchange, refused.kind()), refused.code(),
+        fail(exchange, kind(exchange, meaning), refused.code(),
                 system + (refused.status() == 0 ? " refused: " + refused.code() : " answered " + refused.status()), refused.requestId(), refused.retryAfter());
         exchange.setVariable("key_spent", refused.unanswered());
         exchange.setVariable("slow_down", refused.status() == TOO_MANY_REQUESTS ? "" : null);
@@ -138,11 +141,22 @@ public final class CallFailure implements Failures {
         return tries < TRIES;
     }
 
+    private String meaning(Exchange exchange, StripeApiException failure) {
+        return system(exchange).flatMap(one -> one.meaning(failure.getHttpStatus(), failure.getCode())).orElse(failure.getKind());
+    }
+
+    private Optional<RemoteSystem> system(Exchange exchange) {
+        if (systems == null) {
+            systems = RemoteSystem.of(exchange.getContext()); // the same, whoever is first
+        }
+        return Optional.ofNullable(systems.get(exchange.getVariable("system", "", String.class)));
+    }
+
     @Override
     public String kind(Throwable exception) {
         var stripe = causeOf(exception, StripeApiException.class);
         var refused = Refused.of(exception);
-        return stripe != null ? stripe.getKind() : refused != null ? refused.kind() : Refused.TRANSIENT;
+        return stripe != null ? stripe.getKind() : refused == null ? Refused.TRANSIENT : refused.kind().equals(Refused.GONE) ? Refused.PERMANENT : refused.kind();
     }
 
     private void unanswered(Exchange exchange, String system, Throwable failure) {
@@ -162,7 +176,8 @@ public final class CallFailure implements Failures {
     }
 
     /** Once the call was made, nobody may believe that nothing was written: it is a mapping that asks for more, and was told no. */
-    private static String kind(Exchange exchange, String kind) {
+    private static String kind(Exchange exchange, String meaning) {
+        var kind = meaning.equals(Refused.GONE) ? StripeApiException.PERMANENT : meaning;
         return isCalled(exchange) && kind.equals(StripeApiException.PERMANENT) ? StripeApiException.TRANSIENT : kind;
     }
 

@@ -19,7 +19,7 @@ import org.eclipse.angus.mail.smtp.SMTPSenderFailedException;
 /**
  * How a system that is called by HTTP (camel-http) or SMTP (camel-mail) said no.
  *
- * @param kind transient, permanent or fatal, as {@link CallFailure} explains them
+ * @param kind transient, permanent, fatal or gone, as {@link CallFailure} explains them
  * @param status of HTTP, or SMTP's reply code; 0 when there is none
  * @param code a machine's word for it
  * @param requestId the system's id of the request, or null
@@ -31,6 +31,7 @@ record Refused(String kind, int status, String code, String requestId, Integer r
     static final String TRANSIENT = "transient";
     static final String PERMANENT = "permanent";
     static final String FATAL = "fatal";
+    static final String GONE = "gone";
 
     /** Finds out; null when the exception is of another kind. */
     static Refused of(Throwable exception) {
@@ -59,6 +60,7 @@ record Refused(String kind, int status, String code, String requestId, Integer r
         headers.putAll(failure.getResponseHeaders() == null ? Map.of() : failure.getResponseHeaders());
         var kind = switch (status) {
             case 401, 403 -> FATAL;
+            case 404, 410 -> GONE;
             case 408, 409, 423, 425, 429 -> TRANSIENT;
             default -> status >= 500 ? TRANSIENT : PERMANENT;
         };

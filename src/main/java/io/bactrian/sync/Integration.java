@@ -67,7 +67,7 @@ public record Integration(String system, String entity, String prefix, String ob
      */
     public static List<Integration> of(CamelContext camel) {
         var files = new RouteFiles(camel);
-        var systems = RemoteSystem.of(camel, files);
+        var systems = RemoteSystem.of(camel);
         var found = new LinkedHashMap<String, Integration>();
         for (var route : ((ModelCamelContext) camel).getRouteDefinitions()) {
             var parameters = route.getTemplateParameters();
