@@ -60,7 +60,7 @@ class SandboxEndToEndTest {
     @BeforeAll
     static void prepare() throws IOException {
         ChildProcess.copyTo(directory, "application.properties", "sql", "routes");
-        ports = Stream.of("HTTP_PORT", "MANAGEMENT_PORT", "SANDBOX_POSTGRES_PORT", "SANDBOX_KAFKA_PORT", "SANDBOX_STRIPE_PORT")
+        ports = Stream.of("HTTP_PORT", "MANAGEMENT_PORT", "SANDBOX_POSTGRES_PORT", "SANDBOX_KAFKA_PORT", "SANDBOX_STRIPE_PORT", "SANDBOX_MAIL_PORT")
                 .collect(Collectors.toMap(name -> name, name -> Ports.free()));
         hub = new PGSimpleDataSource();
         hub.setUrl("jdbc:postgresql://127.0.0.1:" + ports.get("SANDBOX_POSTGRES_PORT") + "/bactrian?user=bactrian&password=bactrian");
