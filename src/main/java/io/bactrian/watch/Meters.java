@@ -10,8 +10,10 @@ import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.apache.camel.Endpoint;
 import org.apache.camel.Exchange;
 import org.apache.camel.spi.CamelEvent;
+import org.apache.camel.spi.CamelEvent.ExchangeSendingEvent;
 import org.apache.camel.spi.CamelEvent.ExchangeSentEvent;
 import org.apache.camel.support.EventNotifierSupport;
 
@@ -37,7 +39,6 @@ public final class Meters extends EventNotifierSupport {
         setIgnoreExchangeCompletedEvent(true);
         setIgnoreExchangeFailedEvents(true);
         setIgnoreExchangeRedeliveryEvents(true);
-        setIgnoreExchangeSendingEvents(true);
     }
 
     @Override
@@ -54,19 +55,24 @@ public final class Meters extends EventNotifierSupport {
         });
     }
 
+    /** Camel tells of what was sent, and how long that took, only where somebody wants to know that it is about to be. */
     @Override
     public boolean isEnabled(CamelEvent event) {
-        return event instanceof ExchangeSentEvent sent && sent.getEndpoint().isRemote()
-                && !OURS.contains(sent.getEndpoint().getEndpointUri().split(":", 2)[0])
-                && sent.getExchange().getVariable("system") != null;
+        return event instanceof ExchangeSendingEvent sending && concerns(sending.getEndpoint(), sending.getExchange())
+                || event instanceof ExchangeSentEvent sent && concerns(sent.getEndpoint(), sent.getExchange());
+    }
+
+    private static boolean concerns(Endpoint endpoint, Exchange exchange) {
+        return endpoint.isRemote() && !OURS.contains(endpoint.getEndpointUri().split(":", 2)[0]) && exchange.getVariable("system") != null;
     }
 
     /** Something was sent to another system, and has been answered or not. */
     @Override
     public void notify(CamelEvent event) {
-        var sent = (ExchangeSentEvent) event;
-        registry.timer("bactrian.call", tags(sent.getExchange()).and("outcome", outcome(sent.getExchange().getException())))
-                .record(sent.getTimeTaken(), TimeUnit.MILLISECONDS);
+        if (event instanceof ExchangeSentEvent sent) {
+            registry.timer("bactrian.call", tags(sent.getExchange()).and("outcome", outcome(sent.getExchange().getException())))
+                    .record(sent.getTimeTaken(), TimeUnit.MILLISECONDS);
+        }
     }
 
     /** {@code ok}, {@code transient}, {@code permanent}, {@code denied} or {@code fatal}. */
