@@ -143,17 +143,33 @@ begin
   raise exception '%', p_message;
 end $$;
 
--- Parts as they were taken, without the references that the remote does not hold: what it does not hold was not agreed on, and goes out once it can
--- (a line that is a credit may have no product there, but what the credit becomes).
+-- The references of parts that the hub has, and the remote does not hold (Stripe keeps no product for a credit): of each part their names, with null.
+create or replace function sync.unheld(p_hub jsonb, p_remote jsonb) returns jsonb language plpgsql stable as $$
+begin
+  return (select coalesce(jsonb_object_agg(f.key, r.missing), '{}')
+            from jsonb_each(p_hub) f
+            join sync.entity e on e.name = split_part(f.key, '/', 1)
+            cross join lateral (
+              select coalesce(jsonb_object_agg(k, null), '{}') as missing from jsonb_object_keys(e.refs) k
+               where f.value ->> k is not null and p_remote -> f.key ->> k is null) r
+           where f.key like '%/%' and jsonb_typeof(f.value) = 'object' and jsonb_typeof(p_remote -> f.key) = 'object' and r.missing <> '{}');
+end $$;
+
+-- Parts that were taken, as agreed on: what the remote does not hold was not, and goes out once it can be held.
 create or replace function sync.parts_as_held(p_agreed jsonb, p_remote jsonb) returns jsonb language plpgsql stable as $$
 begin
-  return (select coalesce(jsonb_object_agg(f.key, f.value || r.missing), '{}')
-      from jsonb_each(p_agreed) f
-      join sync.entity e on e.name = split_part(f.key, '/', 1)
-      cross join lateral (
-        select coalesce(jsonb_object_agg(k, null), '{}') as missing from jsonb_object_keys(e.refs) k
-         where f.value ->> k is not null and p_remote -> f.key ->> k is null) r
-     where f.key like '%/%' and jsonb_typeof(f.value) = 'object' and jsonb_typeof(p_remote -> f.key) = 'object' and r.missing <> '{}');
+  return (select coalesce(jsonb_object_agg(u.key, p_agreed -> u.key || u.value), '{}') from jsonb_each(sync.unheld(p_agreed, p_remote)) u);
+end $$;
+
+-- What was agreed on, for a merge: a reference that only waits until the remote can hold it is no edit of the hub's.
+create or replace function sync.agreed_but_for_unheld(p_hub_base jsonb, p_record jsonb, p_remote_base jsonb) returns jsonb language plpgsql stable as $$
+begin
+  return p_hub_base || (
+    select coalesce(jsonb_object_agg(u.key, p_hub_base -> u.key || (select jsonb_object_agg(k, p_record -> u.key -> k) from jsonb_object_keys(u.value) k
+                                                                      where p_hub_base -> u.key ->> k is null)), '{}')
+      from jsonb_each(sync.unheld(p_record, p_remote_base)) u
+     where jsonb_typeof(p_hub_base -> u.key) = 'object'
+       and exists (select from jsonb_object_keys(u.value) k where p_hub_base -> u.key ->> k is null));
 end $$;
 
 -- The three-way merge of a state of the remote into the hub, field by field. Changes the record where the remote moved,
@@ -164,6 +180,7 @@ create or replace function sync.merge(
   inout l sync.link, p_remote jsonb, p_edited_at timestamptz, p_fields text[], p_policy text, out outcome text) language plpgsql as $$
 declare
   v_record      jsonb := sync.read(l.entity, l.record_id, true);
+  v_hub_base    jsonb := l.hub_base;
   v_take        jsonb := '{}';
   v_taken       text[] := '{}';
   v_agreed      jsonb := '{}';
@@ -178,9 +195,12 @@ declare
 begin
   perform sync.check_columns(l.system, l.entity, v_record);
   outcome := 'unchanged';
+  if array_to_string(v_fields, ',') like '%/%' then
+    v_hub_base := sync.agreed_but_for_unheld(l.hub_base, v_record, l.remote_base);
+  end if;
   if p_policy like '%+%' and v_record is not null then
     v_fields := array(select distinct t from unnest(v_fields) f, unnest(sync.together(p_policy, f)) t
-                       where t = any (v_fields) or t = any (sync.moved(l.hub_base, v_record, sync.together(p_policy, f))));
+                       where t = any (v_fields) or t = any (sync.moved(v_hub_base, v_record, sync.together(p_policy, f))));
   end if;
   foreach v_field in array v_fields loop
     v_together    := array(select t from unnest(sync.together(p_policy, v_field)) t where t = any (v_fields));
@@ -200,7 +220,7 @@ begin
     elsif v_remote_base = 'null' and sync.policy(p_policy, v_field) in ('in', 'once') then
       v_take := v_take || jsonb_build_object(v_field, v_remote); -- until now the hub had to reckon
       v_taken := v_taken || v_field;
-    elsif sync.moved(l.hub_base, v_record, v_together) = '{}' then
+    elsif sync.moved(v_hub_base, v_record, v_together) = '{}' then
       if sync.is_cut(v_hub, v_remote_base, v_remote) then
         insert into sync.conflict (system, entity, record_id, field, base, local, remote, winner, reason)
              values (l.system, l.entity, l.record_id, v_field, v_remote_base, v_hub, v_remote, 'remote',

@@ -767,6 +767,25 @@ class ClaimSettleTest {
         sql.run("delete from invoices");
     }
 
+    /** Stripe keeps no product for a credit. */
+    @Test
+    void a_reference_that_the_other_side_does_not_hold_survives_edits_there_and_goes_out_once_it_can() throws SQLException {
+        assertEquals("created", invoiceEvent(1, LINES));
+        var id = sql.text("select record_id from sync.link where entity = 'invoices'");
+        var product = sql.text("insert into products (name) values ('Saddle') returning id");
+        sql.run("insert into sync.link (system, entity, record_id, external_id) values ('stripe', 'products', ?, 'prod_1')", product);
+        sql.run("update invoice_items set product_id = (select id from products)");
+        assertEquals("settled", settleInvoice(id, claimInvoice(id), LINES));
+        assertEquals("none", claimInvoice(id).get("action"));
+        assertEquals("applied", invoiceEvent(2, LINES.replace("a saddle", "a new saddle")));
+        assertEquals("applied", invoiceEvent(3, LINES.replace("a saddle", "a new saddle").replace("unit_amount:5", "unit_amount:7")));
+        assertEquals("a new saddle 7 " + product, sql.text("select concat_ws(' ', description, unit_amount, product_id) from invoice_items"));
+        assertEquals("0", sql.text("select count(*) from sync.conflict"));
+        assertEquals("update", claimInvoice(id).get("action"));
+        sql.run("delete from invoices");
+        sql.run("delete from products");
+    }
+
     @Test
     void an_edit_of_a_part_there_while_another_column_of_it_is_written_is_taken() throws SQLException {
         assertEquals("created", invoiceEvent(1, LINES));
