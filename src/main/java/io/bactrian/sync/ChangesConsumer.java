@@ -25,9 +25,11 @@ import org.apache.kafka.common.TopicPartition;
 final class ChangesConsumer extends KafkaConsumer<Object, Object> {
 
     private static final int LIMIT = 10_000;
+    private static final Duration LAST_COMMIT = Duration.ofSeconds(2);
 
     private final Map<TopicPartition, Deque<Place>> partitions = new HashMap<>();
     private final Map<TopicPartition, OffsetAndMetadata> toCommit = new HashMap<>();
+    private final Map<TopicPartition, OffsetAndMetadata> newest = new HashMap<>(); // that was done
     private int waiting;
     private boolean full;
 
@@ -90,52 +92,54 @@ final class ChangesConsumer extends KafkaConsumer<Object, Object> {
             toCommit.clear();
             commitAsync(offsets, (committed, failure) -> {
                 if (failure != null) {
-                    offsets.forEach(toCommit::putIfAbsent);
+                    offsets.forEach((partition, offset) -> {
+                        if (offset.equals(newest.get(partition))) { // else another commit has overtaken this one
+                            toCommit.put(partition, offset);
+                        }
+                    });
                 }
             });
         }
-        if (full != waiting > LIMIT) {
-            full = !full;
-            if (full) {
-                pause(assignment());
-            } else {
-                resume(assignment());
-            }
+        if (waiting > LIMIT) {
+            full = true;
+            pause(assignment()); // each time: partitions may be new
+        } else if (full) {
+            full = false;
+            resume(assignment());
         }
         return super.poll(timeout);
     }
 
+    /** Camel's consumer calls it before it closes. */
     @Override
-    public void close(Duration timeout) {
+    public void unsubscribe() {
         try {
             gather();
             if (!toCommit.isEmpty()) {
-                commitSync(Map.copyOf(toCommit), timeout);
+                commitSync(Map.copyOf(toCommit), LAST_COMMIT);
             }
         } finally {
-            super.close(timeout);
+            super.unsubscribe();
         }
-    }
-
-    @Override
-    public void close() {
-        close(Duration.ofSeconds(5));
     }
 
     /** Takes what is done, with nothing before it that is not, out of those that wait. */
     private void gather() {
         var assigned = assignment();
+        toCommit.keySet().retainAll(assigned);
+        newest.keySet().retainAll(assigned);
         partitions.keySet().removeIf(partition -> {
             if (!assigned.contains(partition)) {
                 waiting -= partitions.get(partition).size();
-                toCommit.remove(partition);
                 return true;
             }
             return false;
         });
         partitions.forEach((partition, places) -> {
             while (!places.isEmpty() && places.peek().done) {
-                toCommit.put(partition, new OffsetAndMetadata(places.poll().offset + 1));
+                var done = new OffsetAndMetadata(places.poll().offset + 1);
+                toCommit.put(partition, done);
+                newest.put(partition, done);
                 waiting--;
             }
         });

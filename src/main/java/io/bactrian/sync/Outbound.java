@@ -15,6 +15,7 @@ import org.apache.camel.CamelContext;
 import org.apache.camel.CamelContextAware;
 import org.apache.camel.Exchange;
 import org.apache.camel.Predicate;
+import org.apache.camel.builder.ThreadPoolProfileBuilder;
 import org.apache.camel.component.kafka.KafkaConstants;
 import org.apache.camel.component.kafka.consumer.KafkaManualCommit;
 import org.apache.camel.support.DefaultExchange;
@@ -162,7 +163,7 @@ public final class Outbound implements CamelContextAware {
         try {
             sync(look.work());
             look.done();
-        } catch (Exception e) {
+        } catch (Exception | Error e) { // else nobody would look again
             LOG.warn("{} {} {} cannot be looked at, and is tried again: {}", integration.system(), integration.entity(), look.work().recordId(), e.getMessage());
             later.schedule(() -> await(look, look.again()), AGAIN_AFTER_MILLIS, TimeUnit.MILLISECONDS);
         } finally {
@@ -171,8 +172,12 @@ public final class Outbound implements CamelContextAware {
     }
 
     private Workers workers(String system) {
-        return workers.computeIfAbsent(system, name -> new Workers(camel.getExecutorServiceManager()
-                .newFixedThreadPool(this, name, Integer.parseInt(concurrency.getOrDefault(name, CONCURRENCY))), new Turns<>()));
+        return workers.computeIfAbsent(system, name -> {
+            int threads = Integer.parseInt(concurrency.getOrDefault(name, CONCURRENCY));
+            // Whoever hands on must not wait, or do the work: how much may wait is the consumer's to say.
+            var profile = new ThreadPoolProfileBuilder(name).poolSize(threads).maxPoolSize(threads).maxQueueSize(-1).build();
+            return new Workers(camel.getExecutorServiceManager().newThreadPool(this, name, profile), new Turns<>());
+        });
     }
 
     private Machinery machinery() {
