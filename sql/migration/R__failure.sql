@@ -15,7 +15,7 @@ create or replace function sync.record_failure(
      set attempts = f.attempts + 1, last_at = clock_timestamp(), class = excluded.class,
          next_attempt_at = case p_class when 'transient' then clock_timestamp() + make_interval(secs =>
            coalesce(case when p_retry_after > 3600 then 3600 else p_retry_after end::float8, least(300, 2 ^ least(f.attempts, 10)) * (1 + random() / 2))) end,
-         code = excluded.code, reason = excluded.reason, request_id = excluded.request_id;
+         code = excluded.code, reason = excluded.reason, request_id = excluded.request_id, refused = null;
 $$;
 
 -- A sentence of somebody else's (a trigger's, say) without the e-mail addresses that it quotes.

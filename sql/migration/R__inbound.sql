@@ -387,7 +387,9 @@ begin
   p_remote := sync.internal(p_system, p_entity, l.record_id, p_remote, v_known);
   p_previous := sync.internal(p_system, p_entity, l.record_id, p_previous, v_known || p_remote);
   if (e ->> 'partial')::boolean then
-    p_remote := coalesce(l.remote_base, l.in_flight, '{}') || p_remote;
+    -- What our own write sent and its event leaves out, was done.
+    p_remote := coalesce(l.remote_base, l.in_flight, '{}')
+                || case when l.in_flight_op = 'update' and sync.key_revision(l, v_key) = l.revision::text then l.in_flight else '{}' end || p_remote;
     p_previous := p_remote || p_previous;
   end if;
   p_remote := sync.keep_once(p_policy, p_remote, l.remote_base);

@@ -161,15 +161,16 @@ begin
   return (select coalesce(jsonb_object_agg(u.key, p_agreed -> u.key || u.value), '{}') from jsonb_each(sync.unheld(p_agreed, p_remote)) u);
 end $$;
 
--- What was agreed on, for a merge: a reference that only waits until the remote can hold it is no edit of the hub's.
-create or replace function sync.agreed_but_for_unheld(p_hub_base jsonb, p_record jsonb, p_remote_base jsonb) returns jsonb language plpgsql stable as $$
+-- What was agreed on, for a merge: a reference that only waits until the remote can hold it, which it does not yet, is no edit of the hub's.
+create or replace function sync.agreed_but_for_unheld(p_hub_base jsonb, p_record jsonb, p_remote_base jsonb, p_remote jsonb) returns jsonb language plpgsql stable as $$
 begin
   return p_hub_base || (
-    select coalesce(jsonb_object_agg(u.key, p_hub_base -> u.key || (select jsonb_object_agg(k, p_record -> u.key -> k) from jsonb_object_keys(u.value) k
-                                                                      where p_hub_base -> u.key ->> k is null)), '{}')
+    select coalesce(jsonb_object_agg(u.key, p_hub_base -> u.key || w.waiting), '{}')
       from jsonb_each(sync.unheld(p_record, p_remote_base)) u
-     where jsonb_typeof(p_hub_base -> u.key) = 'object'
-       and exists (select from jsonb_object_keys(u.value) k where p_hub_base -> u.key ->> k is null));
+      cross join lateral (
+        select coalesce(jsonb_object_agg(k, p_record -> u.key -> k), '{}') as waiting from jsonb_object_keys(u.value) k
+         where p_hub_base -> u.key ->> k is null and p_remote -> u.key ->> k is null) w
+     where jsonb_typeof(p_hub_base -> u.key) = 'object');
 end $$;
 
 -- The three-way merge of a state of the remote into the hub, field by field. Changes the record where the remote moved,
@@ -196,7 +197,7 @@ begin
   perform sync.check_columns(l.system, l.entity, v_record);
   outcome := 'unchanged';
   if array_to_string(v_fields, ',') like '%/%' then
-    v_hub_base := sync.agreed_but_for_unheld(l.hub_base, v_record, l.remote_base);
+    v_hub_base := sync.agreed_but_for_unheld(l.hub_base, v_record, l.remote_base, p_remote);
   end if;
   if p_policy like '%+%' and v_record is not null then
     v_fields := array(select distinct t from unnest(v_fields) f, unnest(sync.together(p_policy, f)) t

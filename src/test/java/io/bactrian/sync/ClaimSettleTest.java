@@ -787,6 +787,18 @@ class ClaimSettleTest {
     }
 
     @Test
+    void a_reference_that_both_sides_gave_a_part_is_a_conflict() throws SQLException {
+        assertEquals("created", invoiceEvent(1, LINES));
+        sql.run("insert into products (name) values ('ours'), ('theirs')");
+        sql.run("insert into sync.link (system, entity, record_id, external_id) select 'stripe', 'products', id::text, 'prod_' || name from products");
+        sql.run("update invoice_items set product_id = (select id from products where name = 'ours')");
+        assertEquals("conflict", invoiceEvent(2, LINES.replace("unit_amount:5", "unit_amount:5, product_id:'prod_theirs'")));
+        assertEquals("1", sql.text("select count(*) from sync.conflict"));
+        sql.run("delete from invoices");
+        sql.run("delete from products");
+    }
+
+    @Test
     void an_edit_of_a_part_there_while_another_column_of_it_is_written_is_taken() throws SQLException {
         assertEquals("created", invoiceEvent(1, LINES));
         var id = sql.text("select record_id from sync.link where entity = 'invoices'");
