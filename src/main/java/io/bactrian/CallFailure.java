@@ -88,9 +88,10 @@ public final class CallFailure implements Failures {
     public void refusal(Exchange exchange) {
         var exception = exchange.getProperty(Exchange.EXCEPTION_CAUGHT, Throwable.class);
         var stripe = causeOf(exception, StripeApiException.class);
-        exchange.setVariable("denied", stripe != null && meaning(exchange, stripe).equals(StripeApiException.DENIED));
+        var meaning = meaning(exchange, exception);
+        exchange.setVariable("denied", meaning.equals(StripeApiException.DENIED));
         exchange.setVariable("permission", stripe == null ? null : stripe.getPermission());
-        exchange.setVariable("missing", stripe != null && meaning(exchange, stripe).equals(Refused.GONE));
+        exchange.setVariable("missing", meaning.equals(Refused.GONE));
         exchange.setVariable("reason", stripe == null ? exception.getClass().getSimpleName() : stripe.getMessage());
     }
 
@@ -106,10 +107,10 @@ public final class CallFailure implements Failures {
      */
     public void unmapped(Exchange exchange) throws Exception {
         var exception = exchange.getProperty(Exchange.EXCEPTION_CAUGHT, Exception.class);
-        var stripe = causeOf(exception, StripeApiException.class);
-        if (stripe != null && meaning(exchange, stripe).equals(StripeApiException.DENIED)) {
+        var meaning = meaning(exchange, exception);
+        if (meaning.equals(StripeApiException.DENIED)) {
             throw exception;
-        } else if (passes(exception) || stripe != null && !meaning(exchange, stripe).equals(StripeApiException.PERMANENT)) {
+        } else if (passes(exception) || !meaning.isEmpty() && !meaning.equals(StripeApiException.PERMANENT)) {
             throw new IllegalStateException("what the mapping needs cannot be read at present", exception);
         }
     }
@@ -121,7 +122,7 @@ public final class CallFailure implements Failures {
         } else {
             circuits.answered(system);
         }
-        var meaning = system(exchange).flatMap(one -> one.meaning(refused.status(), refused.code())).orElse(refused.kind());
+        var meaning = meaning(exchange, refused);
         if (meaning.equals(Refused.GONE) && isGone(exchange)) {
             return;
         }
@@ -139,6 +140,17 @@ public final class CallFailure implements Failures {
         int tries = 1 + Optional.ofNullable(exchange.getVariable("tries", Integer.class)).orElse(0);
         exchange.setVariable("tries", tries);
         return tries < TRIES;
+    }
+
+    /** What a system's answer means; empty when it is none. */
+    private String meaning(Exchange exchange, Throwable exception) {
+        var stripe = causeOf(exception, StripeApiException.class);
+        var refused = Refused.of(exception);
+        return stripe != null ? meaning(exchange, stripe) : refused != null ? meaning(exchange, refused) : "";
+    }
+
+    private String meaning(Exchange exchange, Refused refused) {
+        return system(exchange).flatMap(one -> one.meaning(refused.status(), refused.code())).orElse(refused.kind());
     }
 
     private String meaning(Exchange exchange, StripeApiException failure) {

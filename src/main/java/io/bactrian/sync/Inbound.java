@@ -107,8 +107,11 @@ public final class Inbound implements CamelContextAware {
     public void apply(String system, String object, Exchange exchange) throws Exception {
         var states = exchange.getMessage().getBody(JsonNode.class);
         var event = (ObjectNode) JSON.readTree(exchange.getVariable("event", String.class));
+        var integration = machinery().byEntity.get(system + "/" + exchange.getVariable("entity"));
+        // An event that an older version kept does not say what it is about.
+        var kind = event.hasNonNull("object") || integration == null ? object : integration.object();
         try {
-            exchange.setVariable("outcome", apply(system, object, event, orNull(states.path("object")), orNull(states.path("previous"))).join());
+            exchange.setVariable("outcome", apply(system, kind, event, orNull(states.path("object")), orNull(states.path("previous"))).join());
         } catch (CompletionException e) {
             throw e.getCause() instanceof Exception cause ? cause : e;
         }
