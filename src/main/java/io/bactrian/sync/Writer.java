@@ -153,7 +153,7 @@ final class Writer {
         if (is(exchange, "create")) {
             exchange.setVariable("idempotency_key", claim.get("key_prefix") + ":" + Hash.of(record.toString()));
             exchange.getMessage().setBody(record.toString());
-            send("call-" + work.integration().call(), exchange);
+            ask(work, "call-" + work.integration().call(), exchange);
         }
         exchange.setVariable("called", "true");
         if (exchange.getVariable("external_id") == null && !is(exchange, "found")) {
