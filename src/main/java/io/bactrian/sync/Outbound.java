@@ -175,7 +175,7 @@ public final class Outbound implements CamelContextAware {
         return workers.computeIfAbsent(system, name -> {
             int threads = Integer.parseInt(concurrency.getOrDefault(name, CONCURRENCY));
             // Whoever hands on must not wait, or do the work: how much may wait is the consumer's to say.
-            var profile = new ThreadPoolProfileBuilder(name).poolSize(threads).maxPoolSize(threads).maxQueueSize(-1).build();
+            var profile = new ThreadPoolProfileBuilder(name).poolSize(threads).maxPoolSize(threads).maxQueueSize(Integer.MAX_VALUE).build();
             return new Workers(camel.getExecutorServiceManager().newThreadPool(this, name, profile), new Turns<>());
         });
     }
