@@ -134,10 +134,14 @@ begin
              l.system, l.entity, l.record_id), null, null);
     return 'hold';
   end if;
-  if exists (select from sync.brake b where b.system = l.system and b.entity = l.entity and b.direction = p_direction) then
+  perform pg_advisory_xact_lock(hashtextextended('sync.brake/' || l.system || '/' || l.entity, 0)) -- of several at once, each counts the others
+    where not exists (select from sync.brake b where b.system = l.system and b.entity = l.entity and b.direction = p_direction);
+  -- That may have taken a while: the row may be back, or the one before have held its delete.
+  if p_direction = 'out' and sync.read(l.entity, l.record_id) is not null then
+    return 'later'; -- the message of its insert is about to come
+  elsif exists (select from sync.brake b where b.system = l.system and b.entity = l.entity and b.direction = p_direction) then
     return 'hold';
   end if;
-  perform pg_advisory_xact_lock(hashtextextended('sync.brake/' || l.system || '/' || l.entity, 0)); -- of several at once, each counts the others
   if p_direction = 'out' then
     select count(*) into v_recent
       from sync.deletion d join sync.link t on t.record_id = d.record_id and t.entity = d.entity and t.system = l.system

@@ -265,6 +265,27 @@ class NothingGoneByMistakeTest {
         }
     }
 
+    @Test
+    void a_row_that_is_back_before_its_delete_is_decided_keeps_its_object() throws Exception {
+        var id = insertCustomer("Ada");
+        var customer = scene.linked("customers", id);
+        scene.awaitEqual();
+        scene.stripe().clearApiCalls();
+        scene.run("create table backup as select * from customers where id = " + id);
+        try (var others = scene.transaction()) {
+            others.rows("select pg_advisory_xact_lock(hashtextextended('sync.brake/stripe/customers', 0))"); // as when many are decided at once
+            scene.run("delete from customers where id = " + id);
+            scene.awaitText("true", "select exists (select from pg_locks where locktype = 'advisory' and not granted)");
+            scene.run("insert into customers select * from backup");
+            others.connection().commit();
+            scene.awaitEqual();
+            assertEquals(0, deleted());
+            assertEquals(customer, scene.linked("customers", id));
+        } finally {
+            scene.run("drop table backup");
+        }
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"later", ""})
     void rows_that_are_restored_after_their_deletes_were_cancelled_are_linked_again(String edit) throws Exception {
