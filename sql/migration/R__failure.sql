@@ -76,8 +76,7 @@ $$;
 -- Tries again at once what waits for a person: to send the record, and to apply what came in. Says what it does.
 create or replace function sync.retry(p_system text, p_entity text, p_record_id text) returns text language plpgsql as $$
 declare
-  v_failed  record;
-  v_outcome text;
+  v_failed record;
 begin
   if not exists (select from sync.failure f where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id) then
     return 'there is no failure of that record';
@@ -100,8 +99,8 @@ begin
     return 'what came in is not kept any more: change the object, or reconcile';
   end if;
   delete from sync.failure f where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'in';
-  v_outcome := sync.apply_again(p_system, v_failed.event_id);
-  return 'what came in was applied again: ' || v_outcome;
+  update sync.event e set outcome = 'held' where e.system = p_system and e.event_id = v_failed.event_id;
+  return 'what came in is applied again now';
 end $$;
 
 -- A person has read what waits for a person, and leaves it at that. A record that was deleted here and whose object cannot be

@@ -1,214 +1,157 @@
--- What comes in: events, each applied once. One round trip for those that come at once, generic over system and entity.
+-- What comes in: what is known of events that came together, and what became of them. What they mean is judged by io.bactrian.engine.Judgement.
 -- Repeatable: every statement replaces what is there.
 
--- Applies one inbound event, once. All three are JSON in text form, because what is not JSON to Postgres is a failure
--- of this event and not of the call. p_event:
---
---   id           the event's id in its system
---   type         its type there, for the ledger
---   at           seconds since the epoch, by the system's clock
---   external_id  the object it is about
---   hub_id       the record that the object points to, if any: a hint, not an identity
---   hub          the installation whose record that is, if it says so: only ours counts, see sync.pointer
---   key          the idempotency key of the request that caused it, if any
---   deleted      true when the object is gone
---   made         seconds since the epoch, when the object was made, if the event tells. A record of an object that is a day
---                older than the event, or that a reconcile found, is an import: it is new here only
---   hint         true when it only says that something happened, and p_remote is null: the object is read; object: its kind there
---   partial      true when it does not tell the object whole: what p_remote leaves out is as it was; look: true when that may have changed, too,
---                and is to be read. An object without a record here is only a hint then
---   read         true when that was done, and p_remote is what was read
---
--- p_remote: the object in canonical form, null when it is gone; p_previous: the same before the event, if it tells;
--- p_error: why it could not be brought into canonical form, null if it could. Once that is mended, its object is read.
---
--- p_remote and p_previous name other objects, and the object's parts, as their system does: see sync.internal.
---
--- Returns what it came to: created, applied, conflict, unchanged, echo, deleted; duplicate; tombstone (late, about an
--- object that is gone); hint and deferred (not to be trusted: a worker reads the object); failed (kept in sync.failure); held (its
--- system is paused, or the table cannot be seen: sync.release_events applies it); delete_held (it waits for a person); waiting (it refers to
--- an object that the hub does not have yet: the same applies it then); ignored (about an object without an id); foreign
--- (about an object that points into another installation, or names none: no record is made of it, see sync.foreign_object).
-create or replace function sync.apply_inbound(
-  p_system text, p_entity text, p_event text, p_remote text, p_previous text, p_error text, p_fields text[], p_policy text)
-returns text language plpgsql set lock_timeout = '5s' set timezone = 'UTC' set enable_seqscan = off as $$
+drop function if exists sync.apply_inbound(text, text, text, text, text, text, text[], text);
+drop function if exists sync.apply_events(text[], text[], text[], text[], text[], text[], text[], text[], text);
+drop function if exists sync.apply_one(text, text, text, text, text, text, text[], text);
+drop function if exists sync.apply_again(text, text);
+drop function if exists sync.apply_event(text, text, jsonb, jsonb, jsonb, text[], text);
+drop function if exists sync.as_it_came(text, text, text, text, text[], text);
+drop function if exists sync.release_events(integer);
+drop function if exists sync.take_hint(text, text, jsonb);
+
+-- What decisions need to know of a table, and what the last start said of it; null when it is not tracked.
+create or replace function sync.about(p_system text, p_entity text) returns jsonb language plpgsql stable as $$
 begin
-  return sync.apply_one(p_system, p_entity, p_event, p_remote, p_previous, p_error, p_fields, p_policy);
+  return (select jsonb_build_object('hub', sync.hub(), 'tells_change', e.has_updated_at, 'related', e.refs <> '{}' or e.parts <> '{}', 'parts', e.parts <> '{}',
+                                    'synced', (select to_jsonb(i.fields) from sync.integration i where i.system = p_system and i.entity = p_entity),
+                                    'references', (select jsonb_object_agg(p.name, array(select jsonb_object_keys(p.refs))) from sync.entity p
+                                                    where p.name = e.name or p.name = any (e.parts)))
+            from sync.entity e join pg_class c on c.oid = e.relation where e.name = p_entity);
 end $$;
 
--- Applies inbound events, each of them an element of all arrays, in that order, and each by itself: what Postgres does not take is told by its SQLSTATE
--- and message, in the place of an outcome. p_patience: how long each may wait for a lock. Several hold many locks together: with a patience far shorter
--- than Postgres takes to find a deadlock, they are no part of one; which of them did not get its lock is told, and may be repeated alone. p_fields:
--- comma-separated.
-create or replace function sync.apply_events(
-  p_systems text[], p_entities text[], p_events text[], p_remotes text[], p_previous text[], p_errors text[], p_fields text[], p_policies text[],
-  p_patience text)
-returns table (outcome text, code text, message text) language plpgsql
-set timezone = 'UTC' set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+-- One external object at a time: two events about one that is not linked yet must not make two records. Says of which of them nobody else has the lock; or waits for
+-- all (p_alone).
+create or replace function sync.lock_objects(p_systems text[], p_entities text[], p_objects text[], p_alone boolean) returns boolean[] language plpgsql as $$
+declare
+  v_mine boolean[] := array_fill(true, array[cardinality(p_objects)]);
+  q      record;
 begin
-  perform set_config('lock_timeout', p_patience, true);
-  for i in 1..cardinality(p_events) loop
-    outcome := null;
-    code := null;
-    message := null;
-    begin
-      outcome := sync.apply_one(p_systems[i], p_entities[i], p_events[i], p_remotes[i], p_previous[i], p_errors[i],
-                                string_to_array(p_fields[i], ','), p_policies[i]);
-    exception when others then
-      code := sqlstate;
-      message := sqlerrm;
-      if code = '55P03' and cardinality(p_events) > 1 then
-        perform set_config('lock_timeout', '1ms', true); -- the others have waited enough
-      end if;
-    end;
-    return next;
+  for q in
+    select u.n, hashtextextended(u.system || '/' || u.entity || '/' || u.object, 0) as hash
+      from unnest(p_systems, p_entities, p_objects) with ordinality u(system, entity, object, n) where u.object is not null order by 2
+  loop
+    if p_alone then
+      perform pg_advisory_xact_lock(q.hash);
+    else
+      v_mine[q.n] := pg_try_advisory_xact_lock(q.hash);
+    end if;
   end loop;
+  return v_mine;
 end $$;
 
--- An event as a hint that something happened to its object.
-create or replace function sync.as_hint(p_event text) returns text language plpgsql immutable as $$
+-- What is known of events, each of them an element of all arrays, none about the same object as another. Locks their objects and links until the end of the
+-- transaction, whose settings it makes.
+--
+-- p_read: it was a hint, and its object has been read; p_again: it was kept, and the caller has locked it; p_alone: waits for locks, p_patience at most, instead of
+-- telling that it is busy.
+--
+-- busy: somebody else has the object or its link; seen: it came before; held: its system is paused, or its table cannot be seen; gone: its object is, for good;
+-- refused: what its record has for the system is a failure; link: that of its object; about: see sync.about.
+create or replace function sync.load_events(
+  p_systems text[], p_entities text[], p_ids text[], p_objects text[], p_read boolean[], p_again boolean[], p_alone boolean, p_patience text)
+returns table (busy boolean, seen boolean, held boolean, gone boolean, refused boolean, link jsonb, about jsonb) language plpgsql as $$
+declare
+  v_mine boolean[];
 begin
-  return (p_event::jsonb - array['partial', 'look', 'read'] || '{"hint": true}')::text;
-end $$;
-
--- An event, to be applied again. Of one that could not be mapped the object is read, and mapped anew.
-create or replace function sync.as_it_came(p_event text, p_remote text, p_previous text, p_error text, p_fields text[], p_policy text) returns jsonb
-language plpgsql immutable as $$
-begin
-  if p_error is not null then
-    return jsonb_build_object('event', sync.as_hint(p_event), 'fields', p_fields, 'policy', p_policy);
+  perform set_config('timezone', 'UTC', true), set_config('enable_seqscan', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true),
+          set_config('lock_timeout', p_patience, true);
+  v_mine := sync.lock_objects(p_systems, p_entities, p_objects, p_alone);
+  if p_alone then
+    perform from unnest(p_systems, p_entities, p_objects) u(system, entity, object)
+       join sync.link l on l.external_id = u.object and l.entity = u.entity and l.system = u.system order by l.record_id for update of l;
   end if;
-  return jsonb_build_object('event', p_event, 'remote', p_remote, 'previous', p_previous, 'fields', p_fields, 'policy', p_policy);
+  return query
+    with q as materialized (
+      select u.*, v_mine[u.n] as mine
+        from unnest(p_systems, p_entities, p_ids, p_objects, p_read, p_again) with ordinality u(system, entity, id, object, read, again, n)
+    ), locked as materialized (
+      select q.n, l.record_id, to_jsonb(l.*) as link
+        from q join sync.link l on l.external_id = q.object and l.entity = q.entity and l.system = q.system
+       where q.mine order by l.record_id for update of l skip locked
+    ), tables as materialized (
+      select d.system, d.entity, sync.about(d.system, d.entity) as about,
+             exists (select from sync.system s where s.name = d.system and s.in_paused_at is not null)
+             or exists (select from sync.blocked b where b.system = d.system and b.entity = d.entity) as held
+        from (select distinct q.system, q.entity from q) d
+    )
+    select not q.mine or k.n is null and exists (select from sync.link l where l.external_id = q.object and l.entity = q.entity and l.system = q.system),
+           not q.again and exists (select from sync.event e where e.system = q.system and e.event_id = q.id and not (q.read and e.outcome = 'hint')),
+           t.held,
+           k.n is null and exists (select from sync.tombstone g where g.external_id = q.object and g.entity = q.entity and g.system = q.system),
+           k.n is not null and exists (select from sync.failure f
+                                        where f.system = q.system and f.entity = q.entity and f.record_id = k.record_id and f.direction = 'out'),
+           k.link, t.about
+      from q left join locked k on k.n = q.n join tables t on t.system = q.system and t.entity = q.entity
+     order by q.n;
 end $$;
 
-create or replace function sync.apply_one(
-  p_system text, p_entity text, p_event text, p_remote text, p_previous text, p_error text, p_fields text[], p_policy text)
+-- Keeps what became of events, and all that follows from it but for the rows: see io.bactrian.sync.InboundTransaction, which makes p.
+create or replace function sync.store_inbound(p jsonb) returns void language plpgsql as $$
+begin
+  update sync.link t
+     set external_id = l.external_id, hub_base = l.hub_base, remote_base = l.remote_base, unechoed = l.unechoed, late_edits = l.late_edits,
+         last_event_at = l.last_event_at, in_chain = l.in_chain, look_at = l.look_at, revision = l.revision, in_flight_op = l.in_flight_op, in_flight = l.in_flight,
+         in_flight_at = case when l.in_flight_op is not null then t.in_flight_at end, in_flight_base = case when l.in_flight_op is not null then t.in_flight_base end,
+         find_first = t.find_first and l.in_flight_op is not distinct from 'create'
+    from jsonb_populate_recordset(null::sync.link, p -> 'links') l
+   where t.record_id = l.record_id and t.entity = l.entity and t.system = l.system;
+  perform sync.save(l) from jsonb_populate_recordset(null::sync.link, p -> 'wholes') l;
+  insert into sync.link (system, entity, record_id, external_id, hub_base, remote_base, last_event_at, in_chain)
+  select l.system, l.entity, l.record_id, l.external_id, l.hub_base, l.remote_base, l.last_event_at, l.in_chain
+    from jsonb_populate_recordset(null::sync.link, p -> 'made') l;
+  perform sync.release(l) from jsonb_populate_recordset(null::sync.link, p -> 'released') l
+    where exists (select from sync.link w where w.waits_for in (l.entity || '/' || l.record_id, ':' || l.entity || '/' || l.external_id) and w.system = l.system);
+  insert into sync.conflict (system, entity, record_id, field, base, local, remote, winner, reason)
+  select c ->> 'system', c ->> 'entity', c ->> 'record_id', c ->> 'field', c -> 'base', c -> 'local', c -> 'remote', c ->> 'winner', c ->> 'reason'
+    from jsonb_array_elements(p -> 'conflicts') c;
+  insert into sync.tombstone (system, entity, external_id)
+  select g ->> 'system', g ->> 'entity', g ->> 'external_id' from jsonb_array_elements(p -> 'gone') g;
+  delete from sync.failure f using jsonb_array_elements(p -> 'fit') g
+   where f.system = g ->> 'system' and f.entity = g ->> 'entity' and f.record_id = g ->> 'record_id' and f.direction = 'in';
+  delete from sync.foreign_object f using jsonb_array_elements(p -> 'ours') g
+   where f.system = g ->> 'system' and f.entity = g ->> 'entity' and f.external_id = g ->> 'external_id';
+  perform sync.poke(k ->> 'entity', k ->> 'record_id', k ->> 'system') from jsonb_array_elements(p -> 'pokes') k;
+  insert into sync.event as e (system, event_id, entity, type, created, external_id, outcome, held, waits_for, try_at)
+  select v ->> 'system', v ->> 'event_id', v ->> 'entity', v ->> 'type', to_timestamp((v ->> 'at')::float8), v ->> 'external_id', v ->> 'outcome',
+         nullif(v -> 'held', 'null'), v ->> 'waits_for', case when v ->> 'outcome' = 'waiting' then clock_timestamp() + interval '1 second' end
+    from jsonb_array_elements(p -> 'events') v
+  on conflict (system, event_id) do update
+     set outcome = excluded.outcome, held = excluded.held, waits_for = excluded.waits_for, try_at = excluded.try_at, tries = 0, received_at = now();
+  insert into sync.activity (entity, record_id, system, kind, what, details)
+  select n ->> 'entity', n ->> 'record_id', n ->> 'system', 'event', n ->> 'what',
+         jsonb_strip_nulls(n -> 'details' || jsonb_build_object('seconds_late', (extract(epoch from clock_timestamp()) - (n ->> 'at')::float8)::numeric(12, 1)))
+    from jsonb_array_elements(p -> 'notes') n;
+end $$;
+
+-- What becomes of an event that Postgres, or a decision, did not take: foreign, waiting, held or failed, and why is kept. What is ours to solve and may succeed next
+-- time is raised again.
+create or replace function sync.refuse_event(p_system text, p_entity text, p_event_id text, p_external_id text, p_code text, p_message text)
 returns text language plpgsql as $$
 declare
-  e           jsonb := p_event::jsonb;
-  v_outcome   text;
-  v_waits_for text;
-  v_record_id text;
-  v_unread    boolean := false;
+  v_record_id text := (select t.record_id from sync.link t where t.system = p_system and t.entity = p_entity and t.external_id = p_external_id);
 begin
-  if not sync.tracked(p_entity) then
-    raise exception 'the table % is not tracked', p_entity using hint = format('select sync.track(%L)', p_entity);
+  if p_code = 'BA001' and v_record_id is null and sync.is_foreign(p_system, p_message) then
+    perform sync.note_foreign(p_system, p_entity, p_external_id, null, null); -- an invoice, say, of another installation's customer
+    return 'foreign';
+  elsif p_code = 'BA001' then
+    perform sync.record_failure(p_system, p_entity, coalesce(v_record_id, p_external_id), 'in', 'permanent', 'reference',
+      format('it refers to %s, which is not in the hub yet: it is applied as soon as that is, or a heal of %s finds that it is gone',
+             replace(p_message, '/', ' '), split_part(p_message, '/', 1)), p_event_id, null);
+    return 'waiting';
+  elsif p_code in ('42501', '42703', '42P01', 'BA002') and sync.block(p_system, p_entity) then
+    return 'held'; -- no fault of the event
   end if;
-  perform sync.lock_external(p_system, p_entity, e ->> 'external_id');
-  if (e ->> 'read')::boolean then
-    delete from sync.event where system = p_system and event_id = e ->> 'id' and outcome = 'hint'; -- it was a hint, and its object has been read
-  end if;
-  if exists (select from sync.event where system = p_system and event_id = e ->> 'id') then
-    return 'duplicate';
-  end if;
-  if sync.is_paused_in(p_system) or sync.is_blocked(p_system, p_entity) then
-    insert into sync.event (system, event_id, entity, type, created, external_id, outcome, held)
-         values (p_system, e ->> 'id', p_entity, e ->> 'type', to_timestamp((e ->> 'at')::float8), e ->> 'external_id', 'held',
-                 sync.as_it_came(p_event, p_remote, p_previous, p_error, p_fields, p_policy));
-    return 'held';
-  end if;
-  begin
-    if p_error is not null then
-      raise exception '%', p_error using errcode = 'data_exception';
-    end if;
-    if (e ->> 'read')::boolean then
-      perform sync.open_scope(p_system, p_entity, 'in');
-    end if;
-    if (e ->> 'hint')::boolean and e ->> 'external_id' is not null then
-      select h.p_outcome, h.p_unread into v_outcome, v_unread from sync.take_hint(p_system, p_entity, e) h;
-    else
-      v_outcome := case when e ->> 'external_id' is null then 'ignored'
-                        else sync.apply_event(p_system, p_entity, e, p_remote::jsonb, p_previous::jsonb, p_fields, p_policy) end;
-    end if;
-    if v_outcome = 'hint' and (e ->> 'partial')::boolean then
-      v_unread := true;
-      p_event := sync.as_hint(p_event);
-      p_remote := null;
-      p_previous := null;
-    elsif (e ->> 'look')::boolean and v_outcome not in ('ignored', 'foreign', 'tombstone') then
-      perform sync.take_hint(p_system, p_entity, e);
-    end if;
-  exception when sqlstate 'BA001' then
-    if sync.is_foreign(p_system, sqlerrm)
-       and not exists (select from sync.link t where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id') then
-      v_outcome := 'foreign'; -- an invoice, say, of another installation's customer
-      perform sync.note_foreign(p_system, p_entity, e ->> 'external_id', null, null);
-    else
-      v_outcome := 'waiting';
-      v_waits_for := sqlerrm;
-      perform sync.record_failure(p_system, p_entity,
-        coalesce((select t.record_id from sync.link t
-                   where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id'), e ->> 'external_id'),
-        'in', 'permanent', 'reference',
-        format('it refers to %s, which is not in the hub yet: it is applied as soon as that is, or a heal of %s finds that it is gone',
-               replace(v_waits_for, '/', ' '), split_part(v_waits_for, '/', 1)), e ->> 'id', null);
-    end if;
-  when others then
-    if sqlstate in ('42501', '42703', '42P01', 'BA002') and sync.block(p_system, p_entity) then
-      v_outcome := 'held'; -- no fault of the event
-    else
-      v_outcome := 'failed';
-      perform sync.keep_failure(p_system, p_entity,
-        coalesce((select t.record_id from sync.link t
-                   where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id'),
-                 e ->> 'external_id', e ->> 'id'),
-        sqlstate, sqlerrm, e ->> 'id');
-    end if;
-  end;
-  insert into sync.event (system, event_id, entity, type, created, external_id, outcome, held, waits_for, try_at)
-       values (p_system, e ->> 'id', p_entity, e ->> 'type', to_timestamp((e ->> 'at')::float8), e ->> 'external_id', v_outcome,
-               case when v_outcome in ('failed', 'waiting', 'held') or v_unread then sync.as_it_came(p_event, p_remote, p_previous, p_error, p_fields, p_policy) end,
-               v_waits_for, case when v_outcome = 'waiting' then clock_timestamp() + interval '1 second' end);
-  select t.record_id into v_record_id from sync.link t
-   where t.system = p_system and t.entity = p_entity and t.external_id = e ->> 'external_id';
-  if found then
-    perform sync.note(p_entity, v_record_id, p_system, 'event',
-      format('%s from %s: ', e ->> 'type', p_system) || case v_outcome
-        when 'created'   then 'a new record'
-        when 'applied'   then 'applied'
-        when 'conflict'  then 'both sides had edited one field: see sync.conflict'
-        when 'unchanged' then 'nothing new'
-        when 'echo'      then 'the echo of our own write'
-        when 'deleted'   then 'deleted'
-        when 'tombstone' then 'too late, it is gone'
-        when 'hint'      then 'it says only that something happened, the object is read'
-        when 'deferred'  then 'not trusted by itself, the object is read'
-        when 'waiting'   then 'it waits for what it refers to'
-        when 'delete_held' then 'its deletion waits for a person'
-        else v_outcome end,
-      jsonb_build_object('event_id', e ->> 'id', 'request_id', e ->> 'request', 'external_id', e ->> 'external_id', 'seconds_late',
-                         (extract(epoch from clock_timestamp()) - (e ->> 'at')::float8)::numeric(12, 1)));
-  end if;
-  return v_outcome;
+  perform sync.keep_failure(p_system, p_entity, coalesce(v_record_id, p_external_id, p_event_id), p_code, p_message, p_event_id);
+  return 'failed';
 end $$;
 
--- Applies a stored event as if it came now.
-create or replace function sync.apply_again(p_system text, p_event_id text) returns text language plpgsql set timezone = 'UTC' as $$
-declare
-  v sync.event;
+-- Events that are held and may be applied now, oldest first: they came while their system was paused, or waited for an object which the hub now has, be it their own.
+-- Kinds that may not be applied now are left out as a whole, so that they cost nothing, however many they are. They are the caller's until the end of its transaction.
+create or replace function sync.due_events(p_limit integer) returns table (system text, entity text, event_id text, held jsonb) language plpgsql
+set enable_seqscan = off as $$
 begin
-  delete from sync.event where system = p_system and event_id = p_event_id and held is not null returning * into v;
-  if not found then
-    return 'not kept';
-  end if;
-  delete from sync.failure f
-   where v.waits_for is not null and f.system = p_system and f.entity = v.entity and f.direction = 'in' and f.code = 'reference'
-     and f.record_id in (v.external_id, (select l.record_id from sync.link l where l.system = p_system and l.entity = v.entity and l.external_id = v.external_id));
-  return sync.apply_one(v.system, v.entity, v.held ->> 'event', v.held ->> 'remote', v.held ->> 'previous', v.held ->> 'error', -- an older version kept one
-                            array(select jsonb_array_elements_text(v.held -> 'fields')), v.held ->> 'policy');
-end $$;
-
--- Applies events that are held, oldest first: they came while their system was paused, or waited for an object which the hub now has, be it their
--- own. Returns how many; call it until there are none. Kinds that may not be applied now are left out as a whole, so that they cost nothing, however
--- many they are. One about a row that somebody has locked is left for the next call: as it holds many rows, it waits for none, or somebody who
--- edits several would be in a deadlock with it.
-create or replace function sync.release_events(p_limit integer) returns bigint language plpgsql set enable_seqscan = off set lock_timeout = '1ms' as $$
-declare
-  v       record;
-  v_count bigint := 0;
-  v_begun timestamptz := clock_timestamp();
-begin
-  for v in
+  return query
     with recursive kind (system, entity) as (
       (select e.system, e.entity from sync.event e where e.outcome = 'held' order by e.system, e.entity limit 1)
       union all
@@ -219,21 +162,46 @@ begin
     ), open as materialized (
       select k.system, k.entity from kind k
        where sync.tracked(k.entity) and not sync.is_paused_in(k.system) and not sync.is_blocked(k.system, k.entity))
-    select h.system, h.event_id
+    select h.system, h.entity, h.event_id, h.held
       from open o cross join lateral (
-        select e.system, e.event_id, e.created, e.received_at from sync.event e
+        select e.system, e.entity, e.event_id, e.held, e.created, e.received_at from sync.event e
          where e.outcome = 'held' and e.system = o.system and e.entity = o.entity
          order by e.created, e.received_at limit p_limit for update skip locked) h
-     order by h.created, h.received_at limit p_limit
-  loop
-    begin
-      perform sync.apply_again(v.system, v.event_id);
-      v_count := v_count + 1;
-    exception when lock_not_available or deadlock_detected then
-      exit when clock_timestamp() > v_begun + interval '10 seconds';
-    end;
-  end loop;
-  return v_count;
+     order by h.created, h.received_at limit p_limit;
+end $$;
+
+-- An event that is kept is applied again: of one that waited for an object the failure says no more.
+create or replace function sync.waits_no_more(p_system text, p_entity text, p_external_id text) returns void language sql as $$
+  delete from sync.failure f
+   where f.system = p_system and f.entity = p_entity and f.direction = 'in' and f.code = 'reference'
+     and f.record_id in (p_external_id, (select l.record_id from sync.link l where l.system = p_system and l.entity = p_entity and l.external_id = p_external_id));
+$$;
+
+-- The parts of a record that has just got its object are its.
+create or replace function sync.note_parts(p_system text, p_entity text, p_record_id text, p_remote jsonb) returns void language sql as $$
+  update sync.link p set whole = p_record_id
+    from jsonb_object_keys(p_remote) k
+   where k like '%/%' and p.system = p_system and p.entity = split_part(k, '/', 1) and p.record_id = substr(k, strpos(k, '/') + 1) and p.whole is null;
+$$;
+
+-- Edits there that a write of ours replaced, and that the hub won because nobody knew when they were made: of these fields, with these values.
+create or replace function sync.replaced_unseen(p_system text, p_entity text, p_record_id text, p_values jsonb)
+returns table (id bigint, field text, local jsonb, remote jsonb) language plpgsql as $$
+begin
+  return query
+    select c.id, c.field, c.local, c.remote from sync.conflict c
+     where c.entity = p_entity and c.record_id = p_record_id and c.system = p_system and p_values ? c.field
+       and c.winner = 'hub' and c.remote = p_values -> c.field and c.reason = 'edited there while we wrote, policy newest';
+end $$;
+
+-- The object of a record is gone: the row follows, or what the integration says; p_ours: we deleted it. Takes and returns the link.
+create or replace function sync.lose_object(p_link jsonb, p_external_id text, p_fields text[], p_ours boolean) returns jsonb language plpgsql as $$
+declare
+  l sync.link := jsonb_populate_record(null::sync.link, p_link);
+begin
+  l := case when p_ours then sync.bury(l, p_external_id, p_fields, 'hub') else sync.take_deletion(l, p_external_id, p_fields) end;
+  perform sync.save(l);
+  return to_jsonb(l);
 end $$;
 
 -- An object is known from now on: it has a record (a link), is gone (a tombstone), or is another installation's. Events that wait for it, or that are about
@@ -289,247 +257,6 @@ create or replace function sync.look_for_awaited(p_limit integer) returns void l
            select e.system, e.event_id from sync.event e
             where e.outcome = 'waiting' and e.try_at <= clock_timestamp() order by e.try_at limit p_limit for update skip locked);
 $$;
-
-create or replace function sync.apply_event(
-  p_system text, p_entity text, e jsonb, p_remote jsonb, p_previous jsonb, p_fields text[], p_policy text)
-returns text language plpgsql as $$
-declare
-  v_external_id text        := e ->> 'external_id';
-  v_at          timestamptz := to_timestamp((e ->> 'at')::float8);
-  v_key         text        := e ->> 'key';
-  v_hub_id      text        := e ->> 'hub_id';
-  v_ours        boolean     := starts_with(coalesce(v_key, ''), format('bactrian:%s:%s:', sync.hub(), p_entity));
-  v_pointer     text;
-  l             sync.link;
-  v_linked      boolean;
-  v_adopted     boolean := false;
-  v_revision    text;
-  v_open        boolean := true;
-  v_created     boolean;
-  v_edited      text[];
-  v_news        text[];
-  v_successor   boolean;
-  v_merged      record;
-  v_written     record;
-  v_known       jsonb;
-  v_fields      text[] := p_fields;
-begin
-  select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.external_id = v_external_id for update;
-  v_linked := found;
-
-  if not v_linked and exists (
-       select from sync.tombstone t where t.system = p_system and t.entity = p_entity and t.external_id = v_external_id) then
-    return 'tombstone';
-  end if;
-
-  if (e ->> 'deleted')::boolean then
-    if not v_linked then
-      -- Whatever record it points to is not known to be its own. Should it be, the answer to our create finds the tombstone.
-      insert into sync.tombstone (system, entity, external_id) values (p_system, p_entity, v_external_id);
-      perform sync.forget_failure(p_system, p_entity, v_external_id);
-      delete from sync.foreign_object f where f.system = p_system and f.entity = p_entity and f.external_id = v_external_id;
-    elsif l.deleted_at is not null then
-      return 'tombstone';
-    else
-      if l.in_flight_op = 'delete' then
-        l := sync.bury(l, v_external_id, p_fields, 'hub');
-      else
-        l := sync.take_deletion(l, v_external_id, p_fields);
-      end if;
-      perform sync.save(l);
-      if l.deletion = 'held_in' then
-        return 'delete_held';
-      end if;
-      if l.deleted_by = 'hub' then
-        perform sync.poke(p_entity, l.record_id, p_system); -- the id may have a new record
-      end if;
-    end if;
-    return 'deleted';
-  end if;
-
-  if not v_linked then
-    v_pointer := sync.pointer(p_entity, v_hub_id, e ->> 'hub');
-    v_hub_id := sync.id(p_entity, v_hub_id); -- null when it is no id
-    if v_pointer = 'unsaid' then
-      -- Made by an older version: ours only if its request is known to have been.
-      select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.record_id = v_hub_id;
-      if starts_with(v_key, sync.key_prefix(p_entity, v_hub_id)) or l.in_flight_op = 'create' and sync.key_revision(l, v_key) is not null then
-        v_pointer := 'ours';
-      end if;
-    end if;
-    if v_pointer in ('other', 'unsaid') then
-      perform sync.note_foreign(p_system, p_entity, v_external_id, e ->> 'hub', e ->> 'hub_id');
-      return 'foreign';
-    end if;
-    delete from sync.foreign_object f where f.system = p_system and f.entity = p_entity and f.external_id = v_external_id;
-  end if;
-  if not v_linked and v_hub_id is not null and sync.read(p_entity, v_hub_id) is not null then
-    -- Not linked, but it points to a record: a create of ours whose answer has not come yet, or a hub that has lost its links.
-    insert into sync.link (system, entity, record_id) values (p_system, p_entity, v_hub_id) on conflict do nothing;
-  end if;
-  if not v_linked and v_hub_id is not null then
-    select * into l from sync.link t where t.system = p_system and t.entity = p_entity and t.record_id = v_hub_id for update;
-    v_linked := found and l.external_id is null and l.deleted_at is null
-                and (l.in_flight_op = 'create' or sync.read(p_entity, l.record_id) is not null);
-  end if;
-
-  if not v_linked and l.record_id is not null and l.deleted_at is null and sync.key_revision(l, v_key) is not null then
-    raise exception 'record % has two objects in %: % is linked, % is not', l.record_id, p_system, l.external_id, v_external_id
-      using errcode = 'unique_violation'; -- a create was repeated under another key after all; a person removes one
-  end if;
-  if not v_linked then
-    l := null;
-  end if;
-  if (e ->> 'partial')::boolean and (not v_linked or l.external_id is null and l.in_flight_op is distinct from 'create') then
-    return 'hint'; -- nothing is known that could stand for what it leaves out
-  end if;
-  v_known := coalesce(l.remote_base, '{}') || coalesce(l.hub_base, '{}') || coalesce(l.in_flight, '{}');
-  p_remote := sync.internal(p_system, p_entity, l.record_id, p_remote, v_known);
-  p_previous := sync.internal(p_system, p_entity, l.record_id, p_previous, v_known || p_remote);
-  if (e ->> 'partial')::boolean then
-    -- What our own write sent and its event leaves out, was done.
-    p_remote := coalesce(l.remote_base, l.in_flight, '{}')
-                || case when l.in_flight_op = 'update' and sync.key_revision(l, v_key) = l.revision::text then l.in_flight else '{}' end || p_remote;
-    p_previous := p_remote || p_previous;
-  end if;
-  p_remote := sync.keep_once(p_policy, p_remote, l.remote_base);
-  p_previous := sync.keep_once(p_policy, p_previous, l.remote_base);
-  p_fields := sync.fields(p_fields, l.hub_base, l.remote_base, l.in_flight, p_remote, p_previous);
-  if not v_linked then
-    -- Made in the other system. What it does not have is left to the table's defaults.
-    perform set_config('sync.importing', case when e ->> 'type' = 'reconcile' or (e ->> 'made')::float8 < (e ->> 'at')::float8 - 86400
-                                              then 'on' else 'off' end, true);
-    select * into v_written
-      from sync.write(p_system, p_entity,
-                      coalesce((select jsonb_object_agg(f, p_remote -> f) from unnest(p_fields) f where p_remote -> f <> 'null'), '{}'), null);
-    perform set_config('sync.importing', 'off', true);
-    insert into sync.link (system, entity, record_id, external_id, hub_base, remote_base, last_event_at, in_chain)
-         values (p_system, p_entity, v_written.p_record_id, v_external_id, sync.pick(v_written.p_record, p_fields),
-                 sync.pick(p_remote, p_fields), v_at, true)
-    returning * into l;
-    update sync.link p set whole = l.record_id
-      from jsonb_object_keys(p_remote) k
-     where k like '%/%' and p.system = p_system and p.entity = split_part(k, '/', 1) and p.record_id = substr(k, strpos(k, '/') + 1) and p.whole is null;
-    perform sync.release(l);
-    perform sync.forget_failure(p_system, p_entity, v_external_id);
-    return 'created';
-  end if;
-
-  v_edited := sync.moved(coalesce(p_previous, l.remote_base), p_remote, p_fields);
-  v_news := sync.moved(l.remote_base, p_remote, v_edited);
-
-  v_revision := sync.key_revision(l, v_key);
-  v_ours := v_ours or v_revision is not null;
-
-  if l.deleted_at is not null then
-    -- The delete wins. What was edited before it and nobody has seen is kept.
-    if l.unechoed ? v_revision then
-      l := sync.take_echo(l, v_revision, p_remote, p_previous, p_policy);
-      perform sync.save(l);
-    end if;
-    if l.deleted_by = 'hub' and l.remote_base is not null and not v_ours and v_news <> '{}' and v_at >= coalesce(l.last_event_at, v_at) then
-      v_merged := sync.merge(l, p_remote, v_at, v_news, p_policy);
-      l.remote_base := l.remote_base || (v_merged.l).remote_base;
-      perform sync.save(l);
-    end if;
-    return 'tombstone';
-  end if;
-
-  if l.in_flight_op in ('create', 'update') and v_revision = l.revision::text
-     or l.in_flight_op = 'create' and l.external_id is null and v_revision is not null
-     or l.in_flight_op = 'create' and l.external_id is null and v_key is null and sync.moved(l.in_flight, p_remote, p_fields) = '{}' then
-    -- The echo of our own write outran its answer: it is as good as the answer. Without a key it may be another's.
-    if v_key is null then
-      l.look_at := v_at;
-    end if;
-    if v_revision = l.revision::text then
-      l := sync.made_anew(l);
-    end if;
-    v_revision := l.revision;
-    v_created := l.in_flight_op = 'create';
-    l := sync.advance(l, v_external_id, p_remote, v_at, p_fields, p_policy);
-    if p_policy like '%:%' and sync.moved(l.remote_base, p_remote, p_fields) <> '{}' then -- what it brought besides: a number, a status
-      if v_created and v_key is not null then
-        v_merged := sync.merge(l, p_remote, v_at, p_fields, p_policy);
-        l := v_merged.l;
-      else
-        l.look_at := v_at;
-      end if;
-    end if;
-    l := sync.take_echo(l, v_revision, p_remote, p_previous, p_policy);
-    perform sync.save(l);
-    return 'echo';
-  end if;
-  if l.external_id is null and l.in_flight_op = 'create' then
-    -- A later event outran the echo: the object exists, and somebody has edited it since. The answer will say what it was.
-    l.look_at := greatest(l.look_at, v_at);
-    perform sync.save(l);
-    return 'deferred';
-  end if;
-  if l.external_id is null then
-    l.external_id := v_external_id; -- never agreed on anything: merged without a base
-    v_adopted := true;
-    perform sync.release(l);
-  elsif l.unechoed ? v_revision then
-    v_open := (l.unechoed -> v_revision ->> 'open')::boolean;
-    l := sync.take_echo(l, v_revision, p_remote, p_previous, p_policy);
-    if not v_open or v_at < l.last_event_at or v_news = '{}' then
-      perform sync.save(l);
-      return 'echo';
-    end if;
-  elsif v_at < l.last_event_at and v_news = '{}' or p_previous is not null and v_edited = '{}' then
-    return case when v_ours then 'echo' else 'unchanged' end; -- what it tells is known, or is none of our fields
-  elsif v_ours and (v_at < l.last_event_at or v_at = l.last_event_at and v_revision ~ '^[0-9]+$' and v_revision::bigint < l.revision) then
-    return 'echo'; -- a write that ended is known, by its answer or by another event of it
-  end if;
-
-  -- The direct successor of what we know is applied as it is, unless a write of ours to the same fields is under way. So
-  -- is a later one, unless any write is.
-  -- Everything else is a hint that something happened: a worker reads the object.
-  v_successor := p_previous is not null and sync.moved(l.remote_base, p_previous, p_fields) = '{}';
-  if v_adopted
-     or not v_ours and l.in_flight_op is distinct from 'fetch'
-        and (l.last_event_at is null
-             or v_at > l.last_event_at and (v_successor or l.in_flight_op is null)
-             or v_at = l.last_event_at and v_successor and l.in_chain)
-        and not (l.in_flight_op is not null and l.in_flight ?| v_edited) then
-    v_merged := sync.merge(l, p_remote, v_at, p_fields, p_policy);
-    l := v_merged.l;
-    l.in_chain := v_successor;
-    l.last_event_at := v_at;
-    if l.in_flight_op is not null then
-      l.look_at := v_at; -- it seems to come before our write; only the object knows
-    end if;
-    perform sync.save(l);
-    perform sync.forget_failure(p_system, p_entity, l.record_id);
-    if exists (select from sync.failure f where f.system = p_system and f.entity = p_entity and f.record_id = l.record_id and f.direction = 'out') then
-      perform sync.poke(p_entity, l.record_id, p_system); -- what was refused may be mended by it
-    elsif (v_adopted or v_merged.outcome = 'conflict')
-       and sync.to_do(l, sync.read(p_entity, l.record_id), v_fields, p_policy) <> '{}' then
-      perform sync.poke(p_entity, l.record_id, p_system);
-    end if;
-    return v_merged.outcome;
-  end if;
-
-  if v_news = '{}' and l.in_flight_op is null then
-    l.in_chain := false; -- it told nothing new, but it was not the next event either
-    perform sync.save(l);
-    return case when v_ours then 'echo' else 'unchanged' end;
-  end if;
-  if sync.read(p_entity, l.record_id) is null and not v_ours then
-    v_merged := sync.merge(l, p_remote, v_at, v_news, p_policy);
-    l.remote_base := l.remote_base || (v_merged.l).remote_base;
-    perform sync.save(l);
-    return v_merged.outcome;
-  end if;
-  if p_previous is not null and not v_ours then
-    l := sync.note_late_edit(l, p_remote, v_edited, v_at, p_policy);
-  end if;
-  l.look_at := greatest(l.look_at, v_at);
-  perform sync.save(l);
-  perform sync.poke(p_entity, l.record_id, p_system);
-  return 'deferred';
-end $$;
 
 -- Forgets inbound events that no sender repeats any more. Not those that are still to be applied, however old they are: held, waiting, to be read, or failed for
 -- what a person may mend.

@@ -155,6 +155,7 @@ begin
   -- What was written since the last step is not what Postgres has statistics of, and plans are made anew with them.
   if v_next = 'objects' then
     analyze sync.run_object (run_id, external_id, record_id, hub_id, match);
+    analyze sync.link (record_id, external_id, entity, system);
   elsif v_next in ('changes', 'deletes') then
     analyze sync.difference (run_id, kind, record_id, external_id, is_delete, todo, mended_at);
   end if;
@@ -255,9 +256,12 @@ begin
   perform sync.advance_run(r, p_next, v_kept, not p_more);
 end $$;
 
--- One page of a step that needs neither the other system nor a worker.
+-- One page of a step that needs neither the other system nor a worker. Returns what is to be applied in the same transaction, which ends with sync.page_applied: ids
+-- of what is told of an object, and the event that brings it here.
+drop function if exists sync.reconcile_page(bigint, text, text, text[], text, text, integer);
 create or replace function sync.reconcile_page(
-  p_run_id bigint, p_step text, p_position text, p_fields text[], p_policy text, p_match text, p_limit integer) returns void language plpgsql
+  p_run_id bigint, p_step text, p_position text, p_fields text[], p_policy text, p_match text, p_limit integer)
+returns table (ids bigint[], event jsonb, remote text, error text) language plpgsql
   set lock_timeout = '5s' set timezone = 'UTC' set enable_seqscan = off as $$
 declare
   r sync.run;
@@ -268,7 +272,7 @@ begin
   end if;
   begin
     if p_step = 'objects' then
-      perform sync.compare_objects(r, p_fields, p_policy, nullif(p_match, 'none'), p_limit);
+      return query select * from sync.compare_objects(r, p_fields, nullif(p_match, 'none'), p_limit);
     elsif p_step = 'links' then
       perform sync.compare_links(r, p_limit);
     else
@@ -282,17 +286,15 @@ begin
 end $$;
 
 -- Step objects: finds the record of each object that has no link, and links it; or makes it one.
-create or replace function sync.compare_objects(r sync.run, p_fields text[], p_policy text, p_match text, p_limit integer) returns void language plpgsql as $$
+drop function if exists sync.compare_objects(sync.run, text[], text, text, integer);
+create or replace function sync.compare_objects(r sync.run, p_fields text[], p_match text, p_limit integer)
+returns table (ids bigint[], event jsonb, remote text, error text) language plpgsql as $$
 declare
   o          sync.run_object;
   v_seen     bigint := 0;
   v_position text;
   v_record   text;
-  v_outcome  text;
   v_id       bigint;
-  v_ids      bigint[]; -- of what is told of this object
-  v_all      bigint[] := '{}';
-  v_asked    bigint := (select last_value from sync.outbox_id_seq);
 begin
   for o in
     select * from sync.run_object t where t.run_id = r.id and (r.position is null or t.external_id > r.position) order by t.external_id limit p_limit
@@ -314,7 +316,7 @@ begin
     insert into sync.difference (run_id, kind, record_id, external_id, remote)
          values (r.id, case when v_record is null then 'only_remote' else 'unlinked' end, v_record, o.external_id, o.state)
       returning id into v_id;
-    v_ids := array[v_id];
+    ids := array[v_id];
     if v_record is not null then
       update sync.run_object t set record_id = v_record where t.run_id = r.id and t.external_id = o.external_id;
       with told as (
@@ -324,27 +326,37 @@ begin
                unnest(sync.moved(c.record, c.state, sync.fields(p_fields, c.record, c.state))) f
          where o.state is not null
         returning id)
-      select v_id || coalesce(array_agg(id), '{}') into v_ids from told;
+      select v_id || coalesce(array_agg(id), '{}') into ids from told;
     end if;
-    v_all := v_all || v_ids;
     if r.mode = 'heal' or r.mode = 'link' and v_record is not null then
-      v_outcome := sync.apply_inbound(r.system, r.entity,
-        jsonb_build_object('id', format('reconcile:%s:%s', r.id, o.external_id), 'type', 'reconcile', 'at', extract(epoch from o.at),
-                           'external_id', o.external_id, 'hub_id', v_record, 'hub', sync.hub(), 'deleted', false)::text,
-        o.state::text, null, o.error, p_fields, p_policy);
-      update sync.difference d
-         set mended_at = clock_timestamp(), record_id = coalesce(d.record_id, (select l.record_id from sync.link l
-               where l.system = r.system and l.entity = r.entity and l.external_id = o.external_id))
-       where d.id = any (v_ids) and v_outcome not in ('failed', 'held', 'waiting');
+      event := jsonb_build_object('id', format('reconcile:%s:%s', r.id, o.external_id), 'type', 'reconcile', 'at', extract(epoch from o.at),
+                                  'external_id', o.external_id, 'hub_id', v_record, 'hub', sync.hub(), 'deleted', false);
+      remote := o.state::text;
+      error := o.error;
+      return next;
     end if;
   end loop;
-  -- What goes out is work of this run, and not of those who follow the changes.
+  perform sync.advance_run(r, v_position, v_seen, v_seen < p_limit);
+end $$;
+
+-- What a page brought here is applied. p_applied: [{ids, external_id, outcome}]; p_asked: the outbox's last id before. What goes out is work of this run, and not of
+-- those who follow the changes.
+create or replace function sync.page_applied(p_run_id bigint, p_asked bigint, p_applied jsonb) returns void language plpgsql as $$
+declare
+  r sync.run;
+begin
+  select * into strict r from sync.run t where t.id = p_run_id;
+  update sync.difference d
+     set mended_at = clock_timestamp(), record_id = coalesce(d.record_id, (select l.record_id from sync.link l
+           where l.system = r.system and l.entity = r.entity and l.external_id = a ->> 'external_id'))
+    from jsonb_array_elements(p_applied) a, jsonb_array_elements_text(a -> 'ids') i
+   where d.id = i::bigint and a ->> 'outcome' not in ('failed', 'held', 'waiting');
   with asked as (
     delete from sync.outbox x
-     where x.id >= v_asked and x.tx_id = txid_current() and x.op = 'r' and x.target = r.system and x.entity = r.entity returning x.record_id)
-  update sync.difference d set todo = true, mended_at = null from asked
-   where d.id = any (v_all) and d.kind = 'unlinked' and d.record_id = asked.record_id;
-  perform sync.advance_run(r, v_position, v_seen, v_seen < p_limit);
+     where x.id >= p_asked and x.tx_id = txid_current() and x.op = 'r' and x.target = r.system and x.entity = r.entity returning x.record_id)
+  update sync.difference d set todo = true, mended_at = null
+    from asked, jsonb_array_elements(p_applied) a, jsonb_array_elements_text(a -> 'ids') i
+   where d.id = i::bigint and d.kind = 'unlinked' and d.record_id = asked.record_id;
 end $$;
 
 -- A linked object points to its record as an older version made it: a worker adds the installation.

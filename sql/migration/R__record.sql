@@ -199,6 +199,54 @@ begin
   perform sync.act_for('', '');
 end $$;
 
+-- Rows by id, and nobody else changes them until we commit. p_alone: waits for who has one; else it is told as busy. Of records without parts.
+create or replace function sync.lock_rows(p_entity text, p_ids text[], p_alone boolean) returns table (id text, busy boolean, record jsonb) language plpgsql
+  set row_security = off as $$
+declare
+  e sync.entity;
+begin
+  select * into strict e from sync.entity t where t.name = p_entity;
+  return query execute format(
+    'with locked as materialized (
+       select t.%1$I::text as id, to_jsonb(t.*) as record from %2$s t where t.%1$I = any ($1::%3$s[]) order by t.%1$I for no key update %4$s)
+     select u.id, k.id is null and exists (select from %2$s t where t.%1$I = u.id::%3$s), k.record from unnest($1) u(id) left join locked k on k.id = u.id',
+    e.key_column, e.relation, e.key_type, case when p_alone then '' else 'skip locked' end) using p_ids;
+end $$;
+
+-- Changes the same columns of several records in the name of a system. Returns each as it then is.
+create or replace function sync.update_rows(p_system text, p_entity text, p_columns text[], p_ids text[], p_values text[])
+returns table (id text, record jsonb) language plpgsql set row_security = off as $$
+declare
+  e         sync.entity;
+  v_columns text := (select string_agg(quote_ident(c), ', ') from unnest(p_columns) c);
+begin
+  select * into strict e from sync.entity t where t.name = p_entity;
+  perform sync.act_for(p_system, p_entity || '/');
+  return query execute format(
+    'update %1$s t set (%2$s) = (select %2$s from jsonb_populate_record(null::%1$s, u.value::jsonb)) from unnest($1, $2) u(id, value)
+      where t.%3$I = u.id::%4$s returning t.%3$I::text, to_jsonb(t.*)', e.relation, v_columns, e.key_column, e.key_type) using p_ids, p_values;
+  perform sync.act_for('', '');
+end $$;
+
+-- Makes several records of the same columns in the name of a system. Returns them in that order.
+create or replace function sync.insert_rows(p_system text, p_entity text, p_columns text[], p_values text[], p_imported boolean)
+returns table (id text, record jsonb) language plpgsql set row_security = off as $$
+declare
+  e         sync.entity;
+  v_columns text := (select string_agg(quote_ident(c), ', ') from unnest(p_columns) c);
+begin
+  select * into strict e from sync.entity t where t.name = p_entity;
+  perform sync.act_for(p_system, p_entity || '/'), set_config('sync.importing', case when p_imported then 'on' else 'off' end, true);
+  if v_columns is null then
+    return query execute format('insert into %1$s as t default values returning t.%2$I::text, to_jsonb(t.*)', e.relation, e.key_column);
+  else
+    return query execute format(
+      'insert into %1$s as t (%2$s) select %2$s from unnest($1) with ordinality u(value, n), jsonb_populate_record(null::%1$s, u.value::jsonb) order by u.n
+       returning t.%3$I::text, to_jsonb(t.*)', e.relation, v_columns, e.key_column) using p_values;
+  end if;
+  perform sync.act_for('', ''), set_config('sync.importing', 'off', true);
+end $$;
+
 -- Writes one part of a record, named <table>/<id>; a JSON null deletes it. A row that is another record's by now stays there.
 create or replace function sync.write_part(p_system text, p_whole sync.entity, p_record_id text, p_name text, p_value jsonb) returns void language plpgsql
   set row_security = off as $$

@@ -25,6 +25,7 @@ public final class Inbound implements CamelContextAware {
 
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final String IGNORED = "ignored";
+    private static final int PAGE = 100;
 
     private final Map<String, Timer> timers = new ConcurrentHashMap<>();
     private Failures failures;
@@ -50,10 +51,10 @@ public final class Inbound implements CamelContextAware {
      * Applies what an event says, once.
      *
      * @param object what the system calls such an object, as the template's parameter {@code object} does. One that nobody syncs is ignored
-     * @param event as {@code sync.apply_inbound} in {@code sql/migration/R__inbound.sql} describes it
+     * @param event as {@link InboundEvent} describes it
      * @param state the object as the system spells it; null when it is gone, or when the event only says that something happened
      * @param previous the same before the event; null when that is not told
-     * @return what it came to, after the commit: see {@code sync.apply_inbound}. It fails with a DataIntegrityViolationException when Postgres can never
+     * @return what it came to, after the commit: see {@link Inbox#add}. It fails with a DataIntegrityViolationException when Postgres can never
      *         store the event, with an IllegalStateException when what the mapping needs is away, and with another DataAccessException
      *         when the event can be repeated
      */
@@ -117,6 +118,21 @@ public final class Inbound implements CamelContextAware {
         }
     }
 
+    /** Applies events that were kept and may be applied now, oldest first, {@code batch} at a time; how many. */
+    public int release(int batch) {
+        return machinery().inbox.release(batch);
+    }
+
+    /**
+     * Compares one page of a reconcile, and applies what it brings here. In: the variables system and entity; run: a row of {@code sql/run-take.sql}.
+     */
+    public void compare(Exchange exchange) {
+        var run = exchange.getVariable("run", Map.class);
+        var position = run.get("position");
+        machinery().inbox.compare(((Number) run.get("id")).longValue(), run.get("step").toString(), position == null ? null : position.toString(),
+                machinery().byEntity.get(exchange.getVariable("system") + "/" + exchange.getVariable("entity")), PAGE);
+    }
+
     private InboundEvent map(Integration integration, ObjectNode event, JsonNode state, JsonNode previous) {
         var told = event.deepCopy().put("object", integration.object());
         try {
@@ -126,12 +142,12 @@ public final class Inbound implements CamelContextAware {
             }
             // What was not told of the object before cannot be told from what is nothing.
             var before = previous != null && untold.isEmpty() && !machinery().mappings.untold(integration, previous).isEmpty() ? null : previous;
-            return new InboundEvent(integration, told.toString(), machinery().mappings.told(integration, state), machinery().mappings.told(integration, before), null);
+            return new InboundEvent(integration, told, machinery().mappings.told(integration, state), machinery().mappings.told(integration, before), null);
         } catch (Exception e) {
             if (failures.passes(e)) {
                 throw new IllegalStateException("what the mapping of " + integration.system() + " needs is away", e);
             }
-            return new InboundEvent(integration, told.toString(), null, null, "the route %s-to-hub cannot map this object to a row".formatted(integration.mappings()));
+            return new InboundEvent(integration, told, null, null, "the route %s-to-hub cannot map this object to a row".formatted(integration.mappings()));
         }
     }
 

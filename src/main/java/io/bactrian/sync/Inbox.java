@@ -1,67 +1,55 @@
 package io.bactrian.sync;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.bactrian.engine.States;
+import io.bactrian.engine.Unfit;
 import io.bactrian.sync.Batch.Entry;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Collections;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Objects;
+import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.function.Function;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import javax.sql.DataSource;
 import org.springframework.dao.CannotAcquireLockException;
 import org.springframework.dao.DataAccessException;
 import org.springframework.dao.DataAccessResourceFailureException;
-import org.springframework.jdbc.UncategorizedSQLException;
 import org.springframework.jdbc.core.JdbcTemplate;
-import org.springframework.jdbc.core.PreparedStatementCallback;
-import org.springframework.jdbc.core.PreparedStatementCreator;
-import org.springframework.jdbc.support.SQLStateSQLExceptionTranslator;
+import org.springframework.jdbc.datasource.DataSourceTransactionManager;
+import org.springframework.transaction.TransactionException;
+import org.springframework.transaction.TransactionStatus;
+import org.springframework.transaction.support.TransactionTemplate;
 
 /**
  * Applies inbound events, each once, in the order in which they came: those that come while others are under way share a transaction. A batch waits for
- * no lock longer than a moment: whose record is locked, and whatever else Postgres could not take in company, is taken by itself.
+ * no lock: whose record somebody has is taken by itself, and a batch of which Postgres does not take all is halved until it is known who is to blame.
  */
 final class Inbox {
 
-    /** Each is a subtransaction or two, of which Postgres remembers 64 cheaply. */
-    private static final int LIMIT = 30;
+    private static final int LIMIT = 64;
     /** So many events that had to wait for a lock are waited for at once. */
     private static final int ALONE = 4;
     private static final Duration PATIENCE = Duration.ofSeconds(5);
+    private static final Duration NO_TIME = Duration.ofMillis(1);
     private static final Duration A_MOMENT = Duration.ofMillis(10);
 
-    /** What Postgres said to one event of a batch; {@code code} is an SQLSTATE, null when it was applied. */
-    private record Answer(String outcome, String code, String message) {
-
-        /** Whether it may be applied in a moment: it met a lock, a deadlock, or a change that was not there when it began. */
-        boolean isAboutLocks() {
-            return code != null && (code.equals("55P03") || code.startsWith("40"));
-        }
-
-        DataAccessException reason() {
-            var cause = new SQLException(message, code);
-            var known = new SQLStateSQLExceptionTranslator().translate("apply an event", null, cause);
-            return known == null ? new UncategorizedSQLException("apply an event", null, cause) : known;
-        }
-    }
-
     private final JdbcTemplate postgres;
-    private final String sql;
+    private final TransactionTemplate transactions;
     private final Batch<InboundEvent, String> together;
     private final Batch<InboundEvent, String> alone;
 
     Inbox(DataSource postgres, Executor executor) {
         this.postgres = new JdbcTemplate(postgres);
-        try {
-            sql = Files.readString(Path.of("sql/event-apply.sql"));
-        } catch (IOException e) {
-            throw new UncheckedIOException("sql/event-apply.sql cannot be read", e);
-        }
+        transactions = new TransactionTemplate(new DataSourceTransactionManager(postgres));
         together = new Batch<>(executor, 1, LIMIT, this::applyTogether);
         alone = new Batch<>(executor, ALONE, 1, batch -> applyAlone(batch.get(0)));
     }
@@ -69,29 +57,150 @@ final class Inbox {
     /**
      * Applies an event.
      *
-     * @return what it came to, after the commit. It fails with a DataIntegrityViolationException when Postgres can never store the event, and with another
-     *         DataAccessException when it may be repeated
+     * @return what it came to, after the commit:
+     *
+     *     <ul>
+     *       <li>created, applied, conflict, unchanged, echo, deleted; duplicate
+     *       <li>tombstone: late, about an object that is gone
+     *       <li>hint, deferred: not to be trusted, a worker reads the object
+     *       <li>failed: kept in sync.failure; waiting: it refers to an object that the hub does not have yet; held: its system is paused, or the table cannot be seen:
+     *           {@link #release} applies it; delete_held: it waits for a person
+     *       <li>ignored: about an object without an id; foreign: about an object that points into another installation, or names none
+     *     </ul>
+     *
+     *     It fails with a DataIntegrityViolationException when Postgres can never store the event, and with another DataAccessException when it may be repeated
      */
     CompletableFuture<String> add(InboundEvent event) {
         return together.add(event);
     }
 
-    private void applyTogether(List<Entry<InboundEvent, String>> batch) {
-        List<Answer> answers;
+    /**
+     * Applies events that were kept and may be applied now, oldest first. One whose row somebody has is left for the next call.
+     *
+     * @return how many; to be called until there are none
+     */
+    int release(int limit) {
+        return transactions.execute(status -> (int) applyWithin(status, due(limit), true).stream().filter(Objects::nonNull).count());
+    }
+
+    private List<InboundEvent> due(int limit) {
+        return postgres.query("select system, entity, held::text from sync.due_events(?)",
+                (row, n) -> InboundEvent.again(row.getString("system"), row.getString("entity"), row.getString("held")), limit);
+    }
+
+    /**
+     * Compares one page of a reconcile's step, and applies what it brings here.
+     *
+     * @param position where the run was when it was asked for; when it has gone on since, nothing is done
+     */
+    void compare(long runId, String step, String position, Integration integration, int limit) {
+        compare(runId, step, position, integration.system(), integration.entity(), integration.fields(), integration.policy(), integration.match(), limit);
+    }
+
+    void compare(long runId, String step, String position, String system, String entity, List<String> fields, String policy, String match, int limit) {
+        transactions.executeWithoutResult(status -> {
+            var asked = postgres.queryForObject("select last_value from sync.outbox_id_seq", Long.class);
+            var ids = new ArrayList<String>();
+            var events = postgres.query("select to_json(ids)::text as ids, event::text, remote, error from sync.reconcile_page(?, ?, ?, ?::text[], ?, ?, ?)", (row, n) -> {
+                ids.add(row.getString("ids"));
+                return new InboundEvent(system, entity, fields, policy, parse(row.getString("event")), row.getString("remote"), null, row.getString("error"), false);
+            }, runId, step, position, "{" + String.join(",", fields) + "}", policy, match, limit);
+            if (events.isEmpty()) {
+                return;
+            }
+            var outcomes = applyWithin(status, events, false);
+            var applied = IntStream.range(0, ids.size())
+                    .mapToObj(i -> "{\"ids\":%s,\"outcome\":\"%s\",\"external_id\":%s}".formatted(ids.get(i), outcomes.get(i), events.get(i).event().get("external_id")))
+                    .collect(Collectors.joining(",", "[", "]"));
+            postgres.query("select sync.page_applied(?, ?, ?::jsonb)", row -> { }, runId, asked, applied);
+        });
+    }
+
+    private static ObjectNode parse(String json) {
         try {
-            answers = applyAll(batch.stream().map(Entry::item).toList(), A_MOMENT);
+            return States.parse(json);
+        } catch (JsonProcessingException e) {
+            throw new IllegalStateException("Postgres answered no JSON", e);
+        }
+    }
+
+    /** Applies events within a transaction that does more; {@code lenient}: one whose row somebody has is left out, and its outcome is null. */
+    private List<String> applyWithin(TransactionStatus status, List<InboundEvent> events, boolean lenient) {
+        return apart(events, InboundEvent::object).stream().flatMap(part -> applyPart(status, part, lenient).stream()).toList();
+    }
+
+    private List<String> applyPart(TransactionStatus status, List<InboundEvent> events, boolean lenient) {
+        if (events.size() == 1) {
+            return Collections.singletonList(applyOne(status, events.get(0), lenient));
+        }
+        var before = status.createSavepoint();
+        List<String> outcomes;
+        try {
+            outcomes = new InboundTransaction(postgres, status, false).apply(events, A_MOMENT);
+        } catch (DataAccessResourceFailureException e) {
+            throw e; // Postgres is away
+        } catch (DataAccessException | Unfit e) {
+            status.rollbackToSavepoint(before);
+            int half = events.size() / 2;
+            return Stream.of(events.subList(0, half), events.subList(half, events.size())).flatMap(part -> applyPart(status, part, lenient).stream())
+                    .collect(Collectors.toCollection(ArrayList::new));
+        }
+        return IntStream.range(0, events.size()).mapToObj(i -> outcomes.get(i) == null ? applyOne(status, events.get(i), lenient) : outcomes.get(i))
+                .collect(Collectors.toCollection(ArrayList::new));
+    }
+
+    private String applyOne(TransactionStatus status, InboundEvent event, boolean lenient) {
+        var before = status.createSavepoint();
+        try {
+            return new InboundTransaction(postgres, status, true).apply(List.of(event), lenient ? NO_TIME : PATIENCE).get(0);
+        } catch (DataAccessException e) {
+            if (!lenient || e instanceof DataAccessResourceFailureException) {
+                throw e;
+            }
+            status.rollbackToSavepoint(before);
+            return null;
+        }
+    }
+
+    private void applyTogether(List<Entry<InboundEvent, String>> batch) {
+        apart(batch, entry -> entry.item().object()).forEach(this::attempt);
+    }
+
+    /** Parts of a batch in which no object occurs twice, in order. */
+    private static <T> List<List<T>> apart(List<T> batch, Function<T, String> object) {
+        var parts = new ArrayList<List<T>>();
+        var seen = new HashSet<String>();
+        for (var one : batch) {
+            if (parts.isEmpty() || !seen.add(object.apply(one))) {
+                parts.add(new ArrayList<>());
+                seen.clear();
+                seen.add(object.apply(one));
+            }
+            parts.get(parts.size() - 1).add(one);
+        }
+        return parts;
+    }
+
+    private void attempt(List<Entry<InboundEvent, String>> batch) {
+        List<String> outcomes;
+        try {
+            outcomes = apply(batch.stream().map(Entry::item).toList(), false, A_MOMENT);
         } catch (DataAccessResourceFailureException e) {
             throw e; // Postgres is away for all of them
-        } catch (DataAccessException e) {
-            batch.forEach(alone::add); // at the commit, say: one of them is to blame
+        } catch (DataAccessException | TransactionException | Unfit e) {
+            if (batch.size() == 1) {
+                alone.add(batch.get(0));
+            } else {
+                attempt(batch.subList(0, batch.size() / 2));
+                attempt(batch.subList(batch.size() / 2, batch.size()));
+            }
             return;
         }
-        for (int i = 0; i < answers.size(); i++) {
-            var entry = batch.get(i);
-            if (answers.get(i).isAboutLocks()) {
-                alone.add(entry);
+        for (int i = 0; i < outcomes.size(); i++) {
+            if (outcomes.get(i) == null) {
+                alone.add(batch.get(i));
             } else {
-                answer(entry, answers.get(i));
+                batch.get(i).result().complete(outcomes.get(i));
             }
         }
     }
@@ -100,36 +209,10 @@ final class Inbox {
         if (System.nanoTime() - entry.since() > PATIENCE.toNanos()) {
             throw new CannotAcquireLockException("others wait for locked records, too");
         }
-        answer(entry, applyAll(List.of(entry.item()), PATIENCE).get(0));
+        entry.result().complete(apply(List.of(entry.item()), true, PATIENCE).get(0));
     }
 
-    private static void answer(Entry<InboundEvent, String> entry, Answer answer) {
-        if (answer.code == null) {
-            entry.result().complete(answer.outcome);
-        } else {
-            entry.result().completeExceptionally(answer.reason());
-        }
-    }
-
-    private List<Answer> applyAll(List<InboundEvent> events, Duration patience) {
-        return postgres.execute((PreparedStatementCreator) connection -> {
-            var statement = connection.prepareStatement(sql);
-            int parameter = 0;
-            for (var column : List.<Function<InboundEvent, String>>of(event -> event.integration().system(), event -> event.integration().entity(),
-                    InboundEvent::event, InboundEvent::remote, InboundEvent::previous, InboundEvent::error,
-                    event -> String.join(",", event.integration().fields()), event -> event.integration().policy())) {
-                statement.setArray(++parameter, connection.createArrayOf("text", events.stream().map(column).toArray()));
-            }
-            statement.setString(++parameter, patience.toMillis() + "ms");
-            return statement;
-        }, (PreparedStatementCallback<List<Answer>>) statement -> {
-            var answers = new ArrayList<Answer>();
-            try (var rows = statement.executeQuery()) {
-                while (rows.next()) {
-                    answers.add(new Answer(rows.getString("outcome"), rows.getString("code"), rows.getString("message")));
-                }
-            }
-            return answers;
-        });
+    private List<String> apply(List<InboundEvent> events, boolean alone, Duration patience) {
+        return transactions.execute(status -> new InboundTransaction(postgres, status, alone).apply(events, patience));
     }
 }

@@ -13,6 +13,7 @@ import io.bactrian.sandbox.Ports;
 import io.bactrian.sandbox.SandboxKafka;
 import io.bactrian.sandbox.mail.Mail;
 import io.bactrian.sandbox.mail.MailCatcher;
+import io.bactrian.sync.Events;
 import io.bactrian.sync.Sql;
 import jakarta.mail.internet.MimeMessage;
 import jakarta.mail.internet.MimeMultipart;
@@ -104,12 +105,11 @@ class WelcomeEmailRouteTest {
         }
         insert("'No address'", "null");
         var object = "{\"id\": \"e%s\", \"type\": \"%s\", \"at\": 2000000000, \"made\": %s, \"external_id\": \"cus_%s\"}";
-        run("select sync.apply_inbound('stripe', 'customers', '" + object.formatted(1, "customer.updated", "1500000000", 1)
-                + "', '{\"email\": \"long-known@example.com\"}', null, null, '{email}', 'newest')");
-        run("select sync.apply_inbound('stripe', 'customers', '" + object.formatted(2, "reconcile", "null", 2)
-                + "', '{\"email\": \"found@example.com\"}', null, null, '{email}', 'newest')");
-        run("select sync.apply_inbound('stripe', 'customers', '" + object.formatted(3, "customer.created", "2000000000", 3)
-                + "', '{\"email\": \"made-there@example.com\"}', null, null, '{email}', 'newest')");
+        try (var sql = Sql.open(database.dataSource())) {
+            Events.apply(sql, "customers", object.formatted(1, "customer.updated", "1500000000", 1), "{\"email\": \"long-known@example.com\"}", null, null, "{email}", "newest");
+            Events.apply(sql, "customers", object.formatted(2, "reconcile", "null", 2), "{\"email\": \"found@example.com\"}", null, null, "{email}", "newest");
+            Events.apply(sql, "customers", object.formatted(3, "customer.created", "2000000000", 3), "{\"email\": \"made-there@example.com\"}", null, null, "{email}", "newest");
+        }
         try (var producer = new KafkaProducer<>(Map.of("bootstrap.servers", kafka.bootstrap()), new StringSerializer(), new StringSerializer())) {
             var old = new ProducerRecord<>("changes.customers", insert("'Old'", "null"),
                     "{\"after\": {\"email\": \"old@example.com\"}, \"source\": {\"ts_ms\": " + (System.currentTimeMillis() - 25 * 3_600_000L) + "}}");

@@ -141,10 +141,8 @@ class ClaimSettleTest {
         var row = scene.sql.row("select token, record ->> 'record' as record from sync.claim('stripe', 'odd', '1', '{v,l,record}', '1 minute')");
         assertEquals("b", row.get("record"));
         scene.sql.run("select sync.settle('stripe', 'odd', '1', ?, 'ext_o', '{\"v\":\"a\", \"record\":\"b\"}', now(), false, '{v,l,record}', 'newest')", row.get("token"));
-        assertEquals("applied", scene.sql.text("select sync.apply_inbound('stripe', 'odd', ?, '{\"v\":\"c\", \"record\":\"b\"}', null, null, '{v,l,record}', 'newest')",
-                Scene.json("{id:'evt_o', type:'x', at:9999999999, external_id:'ext_o', deleted:false}").toString()));
-        assertEquals("created", scene.sql.text("select sync.apply_inbound('stripe', 'odd', ?, '{\"v\":\"d\"}', null, null, '{v,l,record}', 'newest')",
-                Scene.json("{id:'evt_p', type:'x', at:1, external_id:'ext_p', deleted:false}").toString()));
+        assertEquals("applied", Events.apply(scene.sql, "odd", Scene.json("{id:'evt_o', type:'x', at:9999999999, external_id:'ext_o', deleted:false}").toString(), "{\"v\":\"c\", \"record\":\"b\"}", null, null, "{v,l,record}", "newest"));
+        assertEquals("created", Events.apply(scene.sql, "odd", Scene.json("{id:'evt_p', type:'x', at:1, external_id:'ext_p', deleted:false}").toString(), "{\"v\":\"d\"}", null, null, "{v,l,record}", "newest"));
         assertEquals(List.of("1 c", "2 d"), scene.sql.texts("select t || ' ' || v from odd order by t"));
         scene.sql.run("select sync.untrack('odd')");
         scene.sql.run("drop table odd");
@@ -207,8 +205,7 @@ class ClaimSettleTest {
             scene.sql.run("select sync.settle('stripe', 'visits', '1', ?, 'ext_v', jsonb_build_object('at', ?), now(), false, '{at}', 'newest')",
                     claim.get("token"), claim.get("at"));
             assertEquals("none", scene.sql.text("select action from sync.claim('stripe', 'visits', '1', '{at}', '1 minute')"));
-            scene.sql.run("select sync.apply_inbound('stripe', 'visits', ?, '{\"at\":\"2026-01-02T03:04:06Z\"}', null, null, '{at}', 'newest')",
-                    Scene.json("{id:'evt_v', type:'x', at:9999999999, external_id:'ext_v', deleted:false}").toString());
+            Events.apply(scene.sql, "visits", Scene.json("{id:'evt_v', type:'x', at:9999999999, external_id:'ext_v', deleted:false}").toString(), "{\"at\":\"2026-01-02T03:04:06Z\"}", null, null, "{at}", "newest");
             scene.sql.run("set timezone = 'Asia/Tokyo'");
             assertEquals("none", scene.sql.text("select action from sync.claim('stripe', 'visits', '1', '{at}', '1 minute')"));
         } finally {
@@ -761,8 +758,8 @@ class ClaimSettleTest {
     void what_is_taken_for_a_record_with_parts_asks_for_no_write() throws SQLException {
         assertEquals("created", invoiceEvent(1, LINES));
         scene.quiet();
-        assertEquals("applied", sql.text("select sync.apply_inbound('stripe', 'invoices', ?, ?, ?, null, ?::text[], 'newest')",
-                json("{id:'evt_memo', type:'invoice.updated', at:2, external_id:'in_1', deleted:false}"), invoice(LINES, "theirs"), invoice(LINES, "ours"), INVOICE));
+        assertEquals("applied", Events.apply(sql, "invoices", json("{id:'evt_memo', type:'invoice.updated', at:2, external_id:'in_1', deleted:false}"), invoice(LINES, "theirs"),
+                invoice(LINES, "ours"), null, INVOICE, "newest"));
         assertEquals(0, sql.number("select count(*) from sync.outbox where target = 'stripe'"));
         sql.run("delete from invoices");
     }
@@ -893,8 +890,8 @@ class ClaimSettleTest {
     }
 
     private static String invoiceEvent(int at, String lines) throws SQLException {
-        return sql.text("select sync.apply_inbound('stripe', 'invoices', ?, ?, null, null, ?::text[], 'newest')",
-                json("{id:'evt_" + System.nanoTime() + "', type:'invoice.updated', at:" + at + ", external_id:'in_1', deleted:false}"), invoice(lines, "ours"), INVOICE);
+        return Events.apply(sql, "invoices", json("{id:'evt_" + System.nanoTime() + "', type:'invoice.updated', at:" + at + ", external_id:'in_1', deleted:false}"),
+                invoice(lines, "ours"), null, null, INVOICE, "newest");
     }
 
     private static Map<String, Object> claimInvoice(String id) throws SQLException {

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.sql.SQLException;
+import java.time.Duration;
 
 /** The SQL functions of one sync as its routes call them: customers with a system named stripe. */
 final class Hub {
@@ -17,6 +18,8 @@ final class Hub {
 
     final Sql sql;
     String policy = "newest";
+    /** How long an event waits for a lock. */
+    Duration patience = Duration.ofSeconds(5);
 
     Hub(Sql sql) {
         this.sql = sql;
@@ -58,8 +61,7 @@ final class Hub {
         json.put("hub_id", event.thing().hubId());
         json.put("hub", event.thing().hubId() == null ? null : installation());
         json.put("deleted", event.type().equals("deleted"));
-        return sql.text("select sync.apply_inbound('stripe', 'customers', ?, ?, ?, null, ?::text[], ?)",
-                json.toString(), text(event.thing().state()), text(event.previous()), FIELDS, policy);
+        return Events.apply(sql, patience, "customers", json.toString(), text(event.thing().state()), text(event.previous()), null, FIELDS, policy);
     }
 
     static ObjectNode object(Object json) {

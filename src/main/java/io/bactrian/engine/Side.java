@@ -1,0 +1,13 @@
+package io.bactrian.engine;
+
+import java.util.Locale;
+
+/** One of the two that are kept in sync. */
+public enum Side {
+    HUB, REMOTE;
+
+    /** As sync.conflict has it. */
+    public String word() {
+        return name().toLowerCase(Locale.ROOT);
+    }
+}

@@ -1,0 +1,75 @@
+package io.bactrian.sync;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import io.bactrian.engine.States;
+import io.bactrian.engine.Unfit;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.List;
+import java.util.function.Function;
+import org.springframework.core.NestedExceptionUtils;
+import org.springframework.dao.DataAccessException;
+import org.springframework.jdbc.core.JdbcTemplate;
+import org.springframework.jdbc.datasource.DataSourceTransactionManager;
+import org.springframework.jdbc.datasource.SingleConnectionDataSource;
+import org.springframework.transaction.TransactionStatus;
+import org.springframework.transaction.support.TransactionTemplate;
+
+/** Events of the system stripe, applied on a connection as the application does: in company if that can be, else alone. */
+public final class Events {
+
+    private static final Duration A_MOMENT = Duration.ofMillis(10);
+
+    private Events() {
+    }
+
+    /** All JSON is text; fields as an array's literal. Returns the outcome. */
+    public static String apply(Sql sql, String entity, String event, String remote, String previous, String error, String fields, String policy) throws SQLException {
+        return apply(sql, Duration.ofSeconds(5), entity, event, remote, previous, error, fields, policy);
+    }
+
+    static String apply(Sql sql, Duration patience, String entity, String event, String remote, String previous, String error, String fields, String policy)
+            throws SQLException {
+        InboundEvent told;
+        try {
+            told = new InboundEvent("stripe", entity, List.of(fields.replaceAll("[{}]", "").split("\\s*,\\s*")), policy, States.parse(event), remote, previous, error, false);
+        } catch (JsonProcessingException e) {
+            throw new AssertionError(event, e);
+        }
+        String outcome = null;
+        try {
+            outcome = apply(sql.connection(), told, false, A_MOMENT);
+        } catch (DataAccessException | Unfit e) {
+            // It is to blame alone.
+        }
+        try {
+            return outcome == null ? apply(sql.connection(), told, true, patience) : outcome;
+        } catch (DataAccessException e) {
+            if (NestedExceptionUtils.getMostSpecificCause(e) instanceof SQLException cause) {
+                throw cause;
+            }
+            throw e;
+        }
+    }
+
+    private static String apply(Connection connection, InboundEvent event, boolean alone, Duration patience) {
+        return within(connection, status -> new InboundTransaction(new JdbcTemplate(new SingleConnectionDataSource(connection, true)), status, alone)
+                .apply(List.of(event), patience).get(0));
+    }
+
+    /** Applies events that are kept and may be applied now; how many. */
+    static int release(Sql sql, int limit) {
+        return new Inbox(new SingleConnectionDataSource(sql.connection(), true), Runnable::run).release(limit);
+    }
+
+    /** Compares one page of a run about customers, from where it is. */
+    static void compare(Sql sql, long run, String step, String position, String match, int limit) {
+        new Inbox(new SingleConnectionDataSource(sql.connection(), true), Runnable::run)
+                .compare(run, step, position, "stripe", "customers", ModelRemote.FIELDS, "newest", match, limit);
+    }
+
+    private static <T> T within(Connection connection, Function<TransactionStatus, T> work) {
+        return new TransactionTemplate(new DataSourceTransactionManager(new SingleConnectionDataSource(connection, true))).execute(work::apply);
+    }
+}
