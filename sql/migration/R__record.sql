@@ -52,29 +52,6 @@ begin
   return v_fields;
 end $$;
 
--- Those of the fields that moved which go out in one call, with those in p_first: fields go out in the order in which the
--- integration names them. Those before the parts go together, then each part by itself, then those after.
-create or replace function sync.one_call(p_fields text[], p_moved text[], p_first text[]) returns text[] language plpgsql immutable as $$
-declare
-  v_field text;
-  v_part  text;
-  v_run   text[] := '{}';
-begin
-  foreach v_field in array p_fields loop
-    if v_field like '%/*' then
-      exit when v_run && p_first;
-      v_part := (select p from unnest(p_first) p where starts_with(p, left(v_field, -1)) order by length(p), p limit 1);
-      if v_part is not null then
-        return array[v_part];
-      end if;
-      v_run := '{}';
-    else
-      v_run := v_run || v_field;
-    end if;
-  end loop;
-  return array(select f from unnest(v_run) f where f = any (p_moved));
-end $$;
-
 -- The named columns of a row, all of which it has: BA002 when it does not.
 create or replace function sync.pick_all(p_entity text, p_row jsonb, p_columns text[]) returns jsonb language plpgsql immutable as $$
 begin

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.bactrian.sync.Sql;
+import io.bactrian.sync.Writes;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.SQLException;
@@ -109,9 +110,8 @@ class MigrationsTest {
             assertEquals(List.of("3", "4", "none"), sql.texts("select coalesce(old_key_to::text, 'none') from sync.link order by record_id"));
             var hub = sql.text("select sync.hub()");
             assertTrue(hub.matches("[A-Za-z0-9]{12}"), hub);
-            var key = "select key_prefix from sync.claim('stripe', 'customers', ?, '{name}', '1 minute')";
-            assertEquals("bactrian:customers:1:3", sql.text(key, "1"));
-            assertEquals("bactrian:" + hub + ":customers:2:5", sql.text(key, "2"));
+            assertEquals("bactrian:customers:1:3", Writes.claim(sql, "stripe", "customers", "1", "{name}").get("key_prefix"));
+            assertEquals("bactrian:" + hub + ":customers:2:5", Writes.claim(sql, "stripe", "customers", "2", "{name}").get("key_prefix"));
             var revision = "select sync.key_revision(l, ?) from sync.link l where record_id = '2'";
             assertEquals("4", sql.text(revision, "bactrian:customers:2:4:hash"));
             assertEquals("5", sql.text(revision, "bactrian:" + hub + ":customers:2:5:hash"));

@@ -55,6 +55,34 @@ final class Echoes {
         link.unechoed = newest(States.with(link.unechoed, Long.toString(link.revision), write));
     }
 
+    /** The write that is in flight is given up for another one: what it may replace, that may, too. */
+    static void handOn(Link link) {
+        var before = get(link.unechoed, Long.toString(link.revision));
+        if (before.isObject()) {
+            link.unechoed = States.with(link.unechoed, Long.toString(link.revision + 1), before);
+        }
+    }
+
+    /** The write that was in flight was not done: no event will tell of it. */
+    static void forget(Link link) {
+        if (link.unechoed != null) {
+            var left = States.without(link.unechoed, List.of(Long.toString(link.revision)));
+            link.unechoed = left.isEmpty() ? null : left;
+        }
+    }
+
+    /** Whether there is a write of unknown outcome since which the object has not been read. */
+    static boolean isUnsure(Link link) {
+        return States.names(link.unechoed).stream().map(revision -> link.unechoed.get(revision)).anyMatch(write -> write.path("open").asBoolean() && !write.has("looked"));
+    }
+
+    /** The object has been read. */
+    static void looked(Link link) {
+        var looked = States.empty();
+        States.names(link.unechoed).forEach(revision -> looked.set(revision, States.join(link.unechoed.get(revision)).put("looked", true)));
+        link.unechoed = looked.isEmpty() ? null : looked;
+    }
+
     private static ObjectNode shortest(ObjectNode known) {
         var kept = States.empty();
         int size = 0;
@@ -164,7 +192,7 @@ final class Echoes {
      * An edit in the remote that is told of too late to be merged. It may be one that a write of ours has replaced: its time then decides who should have won. Whether it is one,
      * only the event of our write knows, which comes later, or was here.
      */
-    static void noteLateEdit(Hub hub, Link link, ObjectNode remote, List<String> edited, Instant at, Policies policies) {
+    static void noteLateEdit(Incoming hub, Link link, ObjectNode remote, List<String> edited, Instant at, Policies policies) {
         if (link.unechoed != null) {
             var seconds = Times.seconds(at);
             var late = States.join(link.lateEdits);

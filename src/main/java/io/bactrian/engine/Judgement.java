@@ -19,7 +19,7 @@ public final class Judgement {
 
     private static final long DAY = 86_400;
 
-    private final Hub hub;
+    private final Incoming hub;
     private final String system;
     private final String entity;
     private final ObjectNode event;
@@ -40,7 +40,7 @@ public final class Judgement {
      * @param remote the object in canonical form, null when it is gone; {@code previous} the same before the event, null when that is not told
      * @param fields of the integration
      */
-    public Judgement(Hub hub, String system, String entity, ObjectNode event, ObjectNode remote, ObjectNode previous, List<String> fields, Policies policies) {
+    public Judgement(Incoming hub, String system, String entity, ObjectNode event, ObjectNode remote, ObjectNode previous, List<String> fields, Policies policies) {
         this.hub = hub;
         this.system = system;
         this.entity = entity;

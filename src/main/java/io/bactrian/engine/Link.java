@@ -131,6 +131,7 @@ public final class Link {
         return switch (text) {
             case "infinity" -> Instant.MAX;
             case "-infinity" -> Instant.MIN;
+            case "epoch" -> Instant.EPOCH;
             default -> time(text);
         };
     }
@@ -143,7 +144,8 @@ public final class Link {
         }
     }
 
-    private static String text(Instant time) {
+    /** A time as Postgres takes it. */
+    static String text(Instant time) {
         return time == null ? null : time.equals(Instant.MAX) ? "infinity" : time.equals(Instant.MIN) ? "-infinity" : time.toString();
     }
 

@@ -1,74 +1,139 @@
 package io.bactrian.sync;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.bactrian.engine.NextStep.Claim;
+import io.bactrian.engine.Policies;
+import io.bactrian.engine.Refusal.Failure;
+import io.bactrian.engine.Settlement.Answer;
+import io.bactrian.engine.States;
+import io.bactrian.engine.Times;
+import io.bactrian.engine.Unfit;
+import java.math.BigDecimal;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
+import java.util.Set;
+import java.util.function.Function;
 import javax.sql.DataSource;
 import org.apache.camel.CamelContext;
 import org.apache.camel.Exchange;
-import org.springframework.jdbc.core.namedparam.MapSqlParameterSource;
-import org.springframework.jdbc.core.namedparam.NamedParameterJdbcTemplate;
+import org.springframework.dao.DataAccessException;
+import org.springframework.dao.DataIntegrityViolationException;
+import org.springframework.jdbc.core.JdbcTemplate;
+import org.springframework.jdbc.datasource.DataSourceTransactionManager;
+import org.springframework.transaction.support.TransactionTemplate;
 
-/** Takes records for a write, and ends it: each is one round trip, and what is said in SQL ({@code sync.claim}, {@code sync.settle}, {@code sync.fail}) holds. */
+/** Takes records for a write, and ends it, each in a transaction of its own. */
 final class Claims {
 
-    private final NamedParameterJdbcTemplate postgres;
-    private final Map<String, Object> terms;
-    private final String claim = read("sql/record-claim.sql");
-    private final String settle = read("sql/record-settle.sql");
-    private final String fail = read("sql/record-fail.sql");
+    /** The row is locked, or its table cannot be seen: the record waits. */
+    private static final Set<String> OBSTACLES = Set.of("55P03", "40P01", "42501", "42703", "42P01", "BA002");
+    /** Clocks differ: what was made so many seconds before is looked at, too. */
+    private static final long MARGIN = 300;
+
+    private final JdbcTemplate postgres;
+    private final TransactionTemplate transactions;
+    private final String lease;
+    private final String instance;
+    private final String firstContact;
+    private final Duration patience;
 
     Claims(DataSource dataSource, CamelContext camel) {
-        postgres = new NamedParameterJdbcTemplate(dataSource);
-        terms = Stream.of("sync.lease", "instance.id", "reconcile.first-contact")
-                .collect(Collectors.toMap(name -> name, name -> camel.resolvePropertyPlaceholders("{{" + name + "}}")));
+        this(dataSource, camel.resolvePropertyPlaceholders("{{sync.lease}}"), camel.resolvePropertyPlaceholders("{{instance.id}}"),
+                camel.resolvePropertyPlaceholders("{{reconcile.first-contact}}"), Duration.ofSeconds(5));
     }
 
-    private static String read(String file) {
-        try {
-            return Files.readString(Path.of(file));
-        } catch (IOException e) {
-            throw new UncheckedIOException(file + " cannot be read", e);
-        }
+    /** @param patience how long others' locks are waited for */
+    Claims(DataSource dataSource, String lease, String instance, String firstContact, Duration patience) {
+        postgres = new JdbcTemplate(dataSource);
+        transactions = new TransactionTemplate(new DataSourceTransactionManager(dataSource));
+        this.lease = lease;
+        this.instance = instance;
+        this.firstContact = firstContact;
+        this.patience = patience;
     }
 
-    /** A row of {@code sql/record-claim.sql}. */
+    /**
+     * Takes a record.
+     *
+     * @return what {@link Claim} says of it, JSON as text, with {@code since}: seconds since the epoch, from when on an object of it may have been made; {@code hub}: this
+     *         installation, null for a request of before there was one, which stays as it was; {@code unnamed}: whose an object is that names no installation, or empty
+     */
     Map<String, Object> claim(Work work) {
-        return postgres.queryForMap(claim, parameters(work).addValue("lease", terms.get("sync.lease")).addValue("instance", terms.get("instance.id"))
-                .addValue("first_contact", terms.get("reconcile.first-contact")));
+        var integration = work.integration();
+        return claim(integration.system(), integration.entity(), work.recordId(), integration.fields());
+    }
+
+    Map<String, Object> claim(String system, String entity, String recordId, List<String> fields) {
+        Statements.Fault fault;
+        try {
+            return within(system, entity, recordId, fields, record -> row(record, record.claim(lease, instance, firstContact)));
+        } catch (Unfit e) {
+            fault = new Statements.Fault(e.code(), e.getMessage());
+        } catch (DataAccessException e) {
+            fault = Statements.Fault.of(e);
+            if (!OBSTACLES.contains(fault.code())) {
+                throw e;
+            }
+        }
+        var told = fault;
+        return within(system, entity, recordId, fields, record -> row(record, Claim.of(record.refuse(told.code(), told.message()))));
+    }
+
+    private static Map<String, Object> row(RecordTransaction record, Claim claim) {
+        var row = new HashMap<String, Object>();
+        row.put("action", claim.action());
+        row.put("token", claim.token());
+        row.put("external_id", claim.externalId());
+        row.put("key_prefix", claim.keyPrefix());
+        row.put("record", claim.record() == null ? null : claim.record().toString());
+        row.put("base", claim.base() == null ? null : claim.base().toString());
+        if (claim.token() != null) {
+            row.put("since", claim.inFlightAt() == null ? null : Times.seconds(claim.inFlightAt()).longValue() - MARGIN);
+            row.put("hub", claim.keyPrefix().startsWith("bactrian:" + record.installation() + ":") ? record.installation() : null);
+            row.put("unnamed", record.isOld() ? record.installation() : "");
+        }
+        return row;
     }
 
     /** The write succeeded, with what the exchange's variables say of the answer. */
     void settle(Work work, Object token, Exchange exchange) {
-        postgres.queryForObject(settle, told(work, token, exchange, "external_id", "remote", "at", "stale", "request_id"), String.class);
+        var integration = work.integration();
+        var details = States.empty().put("request_id", text(exchange, "request_id")).put("offset", work.cause());
+        settle(integration.system(), integration.entity(), work.recordId(), integration.fields(), integration.policy(), (Long) token, text(exchange, "external_id"),
+                text(exchange, "remote"), text(exchange, "at"), Boolean.parseBoolean(text(exchange, "stale")), details);
+    }
+
+    String settle(String system, String entity, String recordId, List<String> fields, String policy, long token, String externalId, String remote, String at, boolean stale,
+            ObjectNode details) {
+        try {
+            var answer = new Answer(externalId, States.parse(remote), at == null ? null : Times.instant(new BigDecimal(at)), stale, details);
+            return within(system, entity, recordId, fields, record -> record.settle(token, answer, Policies.of(policy)));
+        } catch (Unfit | JsonProcessingException | ClassCastException e) {
+            throw new DataIntegrityViolationException("the answer is none that can be kept", e);
+        }
     }
 
     /** The write failed, as the exchange's variables say. */
     void fail(Work work, Object token, Exchange exchange) {
-        postgres.queryForObject(fail, told(work, token, exchange, "class", "key_spent", "unanswered", "down", "slow_down", "code", "reason", "request_id",
-                "retry_after", "permission"), String.class);
+        var integration = work.integration();
+        fail(integration.system(), integration.entity(), work.recordId(), integration.fields(), (Long) token, new Failure(text(exchange, "class"),
+                Boolean.parseBoolean(text(exchange, "key_spent")), Boolean.parseBoolean(text(exchange, "unanswered")), Boolean.parseBoolean(text(exchange, "down")),
+                text(exchange, "slow_down"), text(exchange, "code"), text(exchange, "reason"), text(exchange, "request_id"), text(exchange, "retry_after"),
+                text(exchange, "permission"), States.empty().put("offset", work.cause())));
     }
 
-    private static MapSqlParameterSource told(Work work, Object token, Exchange exchange, String... variables) {
-        var parameters = parameters(work).addValue("token", token);
-        for (var name : variables) {
-            var value = exchange.getVariable(name);
-            parameters.addValue(name, value == null ? null : value.toString());
-        }
-        return parameters;
+    String fail(String system, String entity, String recordId, List<String> fields, long token, Failure failure) {
+        return within(system, entity, recordId, fields, record -> record.fail(token, failure));
     }
 
-    private static MapSqlParameterSource parameters(Work work) {
-        return new MapSqlParameterSource()
-                .addValue("system", work.integration().system())
-                .addValue("entity", work.integration().entity())
-                .addValue("record_id", work.recordId())
-                .addValue("cause", work.cause())
-                .addValue("fields", "{" + String.join(",", work.integration().fields()) + "}")
-                .addValue("policy", work.integration().policy());
+    private <T> T within(String system, String entity, String recordId, List<String> fields, Function<RecordTransaction, T> work) {
+        return transactions.execute(status -> work.apply(new RecordTransaction(postgres, status, system, entity, recordId, fields, patience)));
+    }
+
+    private static String text(Exchange exchange, String variable) {
+        return exchange.getVariable(variable, String.class);
     }
 }

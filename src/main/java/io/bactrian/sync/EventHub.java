@@ -2,7 +2,7 @@ package io.bactrian.sync;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.bactrian.engine.Hub;
+import io.bactrian.engine.Incoming;
 import io.bactrian.engine.Link;
 import io.bactrian.engine.States;
 import io.bactrian.engine.Table;
@@ -17,7 +17,7 @@ import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 
 /** The hub as one event sees it: what was loaded for it, and what is to be stored together with what becomes of the others in its transaction. */
-final class EventHub implements Hub {
+final class EventHub implements Incoming {
 
     /** What is to be done needs more than was loaded, and waits for others' locks: by itself. */
     static final class NotInCompany extends RuntimeException {
@@ -72,12 +72,12 @@ final class EventHub implements Hub {
 
     @Override
     public String installation() {
-        return loaded.installation();
+        return loaded.about().installation();
     }
 
     @Override
     public Table table() {
-        return loaded.table();
+        return loaded.about().table();
     }
 
     @Override
@@ -117,7 +117,7 @@ final class EventHub implements Hub {
             row = transaction.object("select sync.read(?, ?, true)", event.entity(), recordId);
             rowKnown = true;
         }
-        loaded.check(row);
+        loaded.about().check(row);
         return row;
     }
 
@@ -226,11 +226,16 @@ final class EventHub implements Hub {
 
     @Override
     public void conflict(Link link, Conflict conflict) {
-        var one = about("record_id", link.recordId).put("field", conflict.field()).put("winner", conflict.winner().word()).put("reason", conflict.reason());
-        set(one, "base", conflict.base());
-        set(one, "local", conflict.local());
-        set(one, "remote", conflict.remote());
-        conflicts.add(one);
+        conflicts.add(json(about("record_id", link.recordId), conflict));
+    }
+
+    /** A row of sync.conflict. */
+    static ObjectNode json(ObjectNode about, Conflict conflict) {
+        about.put("field", conflict.field()).put("winner", conflict.winner().word()).put("reason", conflict.reason());
+        set(about, "base", conflict.base());
+        set(about, "local", conflict.local());
+        set(about, "remote", conflict.remote());
+        return about;
     }
 
     private static void set(ObjectNode object, String name, JsonNode value) {

@@ -14,7 +14,7 @@ public interface Failures {
     /**
      * Sets the variable {@code result} for the failure of a write, which is the exchange's property {@link Exchange#EXCEPTION_CAUGHT}. It stays
      * {@code settle} when the object that was to be updated or deleted is gone, for that is an outcome. It is {@code again} when the same call may succeed
-     * in a moment. Else it is {@code fail}, with the variables of {@code sql/record-fail.sql}:
+     * in a moment. Else it is {@code fail}, with these variables:
      *
      * <ul>
      *   <li>{@code class}: {@code transient}, {@code permanent} (nothing was written, and only a person or another change of the record can

@@ -1,9 +1,8 @@
 package io.bactrian.sync;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.bactrian.engine.Hub;
+import io.bactrian.engine.Incoming;
 import io.bactrian.engine.Judgement;
 import io.bactrian.engine.Link;
 import io.bactrian.engine.Policies;
@@ -11,7 +10,6 @@ import io.bactrian.engine.States;
 import io.bactrian.engine.Times;
 import io.bactrian.engine.Unfit;
 import java.math.BigDecimal;
-import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -22,20 +20,16 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Function;
-import org.postgresql.util.PSQLException;
-import org.springframework.core.NestedExceptionUtils;
 import org.springframework.dao.DataAccessException;
-import org.springframework.dao.EmptyResultDataAccessException;
 import org.springframework.dao.InvalidDataAccessApiUsageException;
 import org.springframework.jdbc.core.JdbcTemplate;
-import org.springframework.jdbc.core.PreparedStatementCallback;
 import org.springframework.transaction.TransactionStatus;
 
 /**
  * Applies events in one transaction: loads what is known of them, judges each, and stores what becomes of them, each by one statement for all. In company none waits for a
  * lock, and whatever Postgres does not take ends the transaction for all; alone an event waits, and what is not taken is a failure that the ledger keeps.
  */
-final class InboundTransaction {
+final class InboundTransaction extends Statements {
 
     private static final Map<String, String> WORDS = Map.ofEntries(
             Map.entry("created", "a new record"),
@@ -51,15 +45,12 @@ final class InboundTransaction {
             Map.entry("delete_held", "its deletion waits for a person"));
     private static final Set<String> KEPT = Set.of("failed", "waiting", "held");
 
-    private final JdbcTemplate postgres;
-    private final TransactionStatus status;
     private final boolean alone;
     private final List<ObjectNode> ledger = new ArrayList<>();
     private final List<ObjectNode> notes = new ArrayList<>();
 
     InboundTransaction(JdbcTemplate postgres, TransactionStatus status, boolean alone) {
-        this.postgres = postgres;
-        this.status = status;
+        super(postgres, status);
         this.alone = alone;
     }
 
@@ -163,11 +154,8 @@ final class InboundTransaction {
         } catch (Unfit e) {
             return refuse(event, hub, before, e.code(), e.getMessage());
         } catch (DataAccessException e) {
-            if (!(NestedExceptionUtils.getMostSpecificCause(e) instanceof SQLException cause) || cause.getSQLState() == null || cause.getSQLState().startsWith("08")) {
-                throw e;
-            }
-            return refuse(event, hub, before, cause.getSQLState(),
-                    cause instanceof PSQLException told && told.getServerErrorMessage() != null ? told.getServerErrorMessage().getMessage() : cause.getMessage());
+            var fault = Fault.of(e);
+            return refuse(event, hub, before, fault.code(), fault.message());
         }
     }
 
@@ -378,47 +366,8 @@ final class InboundTransaction {
         return row == null ? null : new Link(row);
     }
 
-    List<Hub.Replaced> replaced(Link link, ObjectNode values) {
-        return postgres.query("select * from sync.replaced_unseen(?, ?, ?, ?::jsonb)", (row, n) -> new Hub.Replaced(row.getLong("id"), row.getString("field"),
+    List<Incoming.Replaced> replaced(Link link, ObjectNode values) {
+        return postgres.query("select * from sync.replaced_unseen(?, ?, ?, ?::jsonb)", (row, n) -> new Incoming.Replaced(row.getLong("id"), row.getString("field"),
                 node(row.getString("local")), node(row.getString("remote"))), link.system, link.entity, link.recordId, values.toString());
-    }
-
-    private static JsonNode node(String json) {
-        try {
-            return json == null ? null : States.JSON.readTree(json);
-        } catch (JsonProcessingException e) {
-            throw new IllegalStateException("Postgres answered no JSON", e);
-        }
-    }
-
-    /** The only column of the only row; null when there is none. */
-    String text(String sql, Object... parameters) {
-        try {
-            return postgres.queryForObject(sql, String.class, parameters);
-        } catch (EmptyResultDataAccessException e) {
-            return null;
-        }
-    }
-
-    ObjectNode object(String sql, Object... parameters) {
-        return parse(text(sql, parameters));
-    }
-
-    void run(String sql, Object... parameters) {
-        postgres.execute(sql, (PreparedStatementCallback<Void>) statement -> {
-            for (int i = 0; i < parameters.length; i++) {
-                statement.setString(i + 1, (String) parameters[i]);
-            }
-            statement.execute();
-            return null;
-        });
-    }
-
-    private static ObjectNode parse(String json) {
-        try {
-            return States.parse(json);
-        } catch (JsonProcessingException e) {
-            throw new IllegalStateException("Postgres answered no JSON", e);
-        }
     }
 }

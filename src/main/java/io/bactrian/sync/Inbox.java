@@ -1,8 +1,5 @@
 package io.bactrian.sync;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.bactrian.engine.States;
 import io.bactrian.engine.Unfit;
 import io.bactrian.sync.Batch.Entry;
 import java.time.Duration;
@@ -103,7 +100,7 @@ final class Inbox {
             var ids = new ArrayList<String>();
             var events = postgres.query("select to_json(ids)::text as ids, event::text, remote, error from sync.reconcile_page(?, ?, ?, ?::text[], ?, ?, ?)", (row, n) -> {
                 ids.add(row.getString("ids"));
-                return new InboundEvent(system, entity, fields, policy, parse(row.getString("event")), row.getString("remote"), null, row.getString("error"), false);
+                return new InboundEvent(system, entity, fields, policy, Statements.parse(row.getString("event")), row.getString("remote"), null, row.getString("error"), false);
             }, runId, step, position, "{" + String.join(",", fields) + "}", policy, match, limit);
             if (events.isEmpty()) {
                 return;
@@ -114,14 +111,6 @@ final class Inbox {
                     .collect(Collectors.joining(",", "[", "]"));
             postgres.query("select sync.page_applied(?, ?, ?::jsonb)", row -> { }, runId, asked, applied);
         });
-    }
-
-    private static ObjectNode parse(String json) {
-        try {
-            return States.parse(json);
-        } catch (JsonProcessingException e) {
-            throw new IllegalStateException("Postgres answered no JSON", e);
-        }
     }
 
     /** Applies events within a transaction that does more; {@code lenient}: one whose row somebody has is left out, and its outcome is null. */

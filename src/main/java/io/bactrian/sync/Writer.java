@@ -25,7 +25,7 @@ import org.springframework.jdbc.UncategorizedSQLException;
  * <p>Each integration has the routes {@code direct:<mappings>-from-hub} and {@code -to-hub}, which map a body, and {@code call-<call>}; each system has
  * {@code find-<prefix>}, which looks for the object of a record that may have been created, and {@code point-<prefix>}, which adds the pointers to one that
  * an older version made. What they are told is in variables: {@code system}, {@code entity}, {@code record_id}, {@code fields}, {@code policy},
- * {@code resource}; {@code claim}, a row of {@code sql/record-claim.sql}; {@code action}, {@code external_id}; {@code hub}, the id of this installation, null
+ * {@code resource}; {@code claim}, see {@link Claims#claim(Work)}; {@code action}, {@code external_id}; {@code hub}, the id of this installation, null
  * for a request of before there was one; {@code background}; {@code unlisted}; of a create or update {@code idempotency_key}, {@code mapped_base} (what both
  * sides had agreed on, mapped) and {@code part} (the part that it is about). What they tell is in {@code external_id}, {@code at} (seconds since the epoch, by
  * the other system's clock), {@code stale}, {@code request_id}.

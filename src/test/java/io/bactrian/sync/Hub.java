@@ -12,13 +12,13 @@ final class Hub {
     static final ObjectMapper JSON = new ObjectMapper();
     static final String FIELDS = "{" + String.join(",", ModelRemote.FIELDS) + "}";
 
-    /** What {@code sync.claim} answered. */
+    /** What a claim answered. */
     record Claim(String recordId, String action, Long token, String externalId, String keyPrefix, ObjectNode record, ObjectNode base) {
     }
 
     final Sql sql;
     String policy = "newest";
-    /** How long an event waits for a lock. */
+    /** How long locks are waited for. */
     Duration patience = Duration.ofSeconds(5);
 
     Hub(Sql sql) {
@@ -35,20 +35,18 @@ final class Hub {
     }
 
     Claim claim(String recordId) throws SQLException {
-        var row = sql.row("select * from sync.claim('stripe', 'customers', ?, ?::text[], '1 hour')", recordId, FIELDS);
+        var row = Writes.claim(sql, "stripe", "customers", recordId, FIELDS, "1 hour", null, "off");
         return new Claim(recordId, (String) row.get("action"), (Long) row.get("token"), (String) row.get("external_id"),
                 (String) row.get("key_prefix"), object(row.get("record")), object(row.get("base")));
     }
 
     String settle(Claim claim, ModelRemote.Answer answer) throws SQLException {
-        return sql.text("select sync.settle('stripe', 'customers', ?, ?, ?, ?::jsonb, to_timestamp(?::float8), ?, ?::text[], ?)",
-                claim.recordId, claim.token, answer.id(), text(answer.state()), answer.at(), answer.replayed(), FIELDS, policy);
+        return Writes.settle(sql, patience, "stripe", "customers", claim.recordId, claim.token, answer.id(), text(answer.state()), answer.at(), answer.replayed(), FIELDS, policy);
     }
 
     /** A call that failed: refused for good, or with an outcome that nobody knows. */
     String fail(Claim claim, boolean refused) throws SQLException {
-        return sql.text("select sync.fail('stripe', 'customers', ?, ?, ?, false, false, false, null, 'test', 'a test made it fail', null, null)",
-                claim.recordId, claim.token, refused ? "permanent" : "transient");
+        return Writes.fail(sql, "stripe", "customers", claim.recordId, claim.token, refused ? "permanent" : "transient", false, false, "test", "a test made it fail", null, null);
     }
 
     String apply(ModelRemote.Event event) throws SQLException {

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.bactrian.TestServices;
 import java.sql.SQLException;
 import java.util.List;
+import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -70,24 +71,24 @@ class OperationsTest {
     @Test
     void nothing_is_created_before_the_first_look_at_a_system_has_begun() throws SQLException {
         var id = scene.insert("{name:'Ada'}");
-        var claim = "select action from sync.claim('new', 'customers', ?, ?::text[], '1 minute', 'here', 'link')";
-        assertEquals("parked", sql.text(claim, id, Hub.FIELDS));
+        Supplier<Object> claim = () -> Writes.claim(sql, "new", "customers", id, Hub.FIELDS, "1 minute", "here", "link").get("action");
+        assertEquals("parked", claim.get());
         sql.run("select sync.first_contact('new', 'customers', 'link')");
-        assertEquals("parked", sql.text(claim, id, Hub.FIELDS));
+        assertEquals("parked", claim.get());
         sql.run("select sync.cancel(id) from sync.run where system = 'new'");
-        assertEquals("create", sql.text(claim, id, Hub.FIELDS));
+        assertEquals("create", claim.get());
     }
 
     @Test
     void what_no_reconcile_looks_at_waits_for_ten_seconds_only() throws SQLException {
         var id = scene.insert("{name:'Ada'}");
-        var claim = "select action from sync.claim('unseen', 'customers', ?, ?::text[], '1 minute', 'here', 'link')";
-        assertEquals("parked", sql.text(claim, id, Hub.FIELDS));
+        Supplier<Object> claim = () -> Writes.claim(sql, "unseen", "customers", id, Hub.FIELDS, "1 minute", "here", "link").get("action");
+        assertEquals("parked", claim.get());
         sql.run("insert into sync.instance (id, seen_at, steady_since) values ('here', now(), now() - interval '11 seconds') on conflict (id) do update"
                 + " set steady_since = excluded.steady_since");
-        assertEquals("parked", sql.text(claim, id, Hub.FIELDS));
+        assertEquals("parked", claim.get());
         sql.run("update sync.system set met_at = met_at - interval '10 seconds' where name = 'unseen'");
-        assertEquals("create", sql.text(claim, id, Hub.FIELDS));
+        assertEquals("create", claim.get());
     }
 
     @Test
@@ -252,8 +253,7 @@ class OperationsTest {
     }
 
     private String fail(Hub.Claim claim, String failureClass, boolean unanswered, boolean down) throws SQLException {
-        return sql.text("select sync.fail('stripe', 'customers', ?, ?, ?, false, ?, ?, null, 'test', 'it failed', 'req_1', null)",
-                claim.recordId(), claim.token(), failureClass, unanswered, down);
+        return Writes.fail(sql, "stripe", "customers", claim.recordId(), claim.token(), failureClass, unanswered, down, "test", "it failed", "req_1", null);
     }
 
     // A create of long ago.
@@ -697,19 +697,18 @@ class OperationsTest {
     @Test
     void of_many_that_wait_for_one_each_asks_for_it_once() throws SQLException {
         var customer = scene.insert("{name:'Ada'}");
-        var claim = "select action from sync.claim('stripe', 'invoices', ?, '{customer_id, currency}', '1 minute')";
         var invoices = sql.texts("insert into invoices (customer_id, currency) select ?::bigint, 'EUR' from generate_series(1, 3) returning id", customer);
         scene.quiet();
         for (int i = 0; i < 3; i++) {
             for (var invoice : invoices) {
-                assertEquals("waiting", sql.text(claim, invoice));
+                assertEquals("waiting", Writes.action(sql, "stripe", "invoices", invoice, "{customer_id, currency}"));
             }
         }
         assertEquals(3, scene.pokes(customer));
         assertEquals(3, sql.number("select count(*) from sync.failure where code = 'reference' and next_attempt_at is not null"));
         scene.settle(scene.hub.claim(customer), "ext_" + customer, "{name:'Ada'}", START);
         assertEquals(3, sql.number("select count(*) from sync.outbox where entity = 'invoices' and target = 'stripe' and op = 'r'"));
-        assertEquals("create", sql.text(claim, invoices.get(0)));
+        assertEquals("create", Writes.action(sql, "stripe", "invoices", invoices.get(0), "{customer_id, currency}"));
         sql.run("delete from invoices");
     }
 }
