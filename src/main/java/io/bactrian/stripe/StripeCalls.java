@@ -102,6 +102,13 @@ public final class StripeCalls implements CamelContextAware {
         send("customers", exchange);
     }
 
+    /** The same from Java: the answer to a call. */
+    public JsonNode answer(Exchange exchange, JsonNode call) throws Exception {
+        exchange.getMessage().setBody(call);
+        ask(exchange);
+        return json(exchange);
+    }
+
     /**
      * Lists a page of objects, the newest first. In: body the filters; the variables resource, background, and next: what the page before said, null for the first
      * one. Out: body {data, next}, next null after the last page; the variables at, request_id.
