@@ -45,8 +45,8 @@ public final class Poller implements CamelContextAware {
     /**
      * Looks once for events of each system of that prefix, at all of them at once.
      *
-     * @param overlap how far to look behind the last look, for events show late, and several share a second; an interval of Postgres, as is
-     * @param kept how long such a system keeps events
+     * @param overlap how far to look behind the last look, for events show late, and several share a second: an interval as Postgres reads it, such as 2 minutes
+     * @param kept how long such a system keeps events, the same
      * @param exchange any of the route that asks for it
      */
     public void poll(String prefix, String overlap, String kept, Exchange exchange) {

@@ -63,7 +63,8 @@ public final class StripeAccounts implements CamelContextAware {
         exchange.getMessage().setBody(oldestFirst(calls.page(exchange, request), place));
     }
 
-    private static ObjectNode oldestFirst(JsonNode page, String place) {
+    /** The page as {@link #events} tells it; {@code place} is where it began. */
+    static ObjectNode oldestFirst(JsonNode page, String place) {
         var json = JsonNodeFactory.instance;
         var events = json.arrayNode();
         if (page.path("has_more").asBoolean() && !place.startsWith(NEWER)) {
