@@ -1,7 +1,7 @@
 -- The object of an event cannot be read now. Safe to repeat.
 select sync.put_off_hint(
-         p_system     => :#${variable.system},
-         p_event_id   => :#${variable.event_id},
-         p_denied     => :#${variable.denied}::boolean,
-         p_permission => :#${variable.permission},
-         p_reason     => :#${variable.reason})::text
+         p_system     => :system,
+         p_event_id   => :event_id,
+         p_denied     => :denied,
+         p_permission => :permission,
+         p_reason     => :reason)::text

@@ -1,5 +1,5 @@
 -- Events whose objects are to be read. A second run finds them taken.
 select event_id, entity, event
   from sync.take_hints(
-         p_system => :#${variable.system},
-         p_limit  => 20)
+         p_system => :system,
+         p_limit  => :limit)

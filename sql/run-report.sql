@@ -1,3 +1,3 @@
 -- How far the runs of this instance are. Only reads.
 select id, line, step, done, of, state
-  from sync.report_runs(p_instance => :#${properties:instance.id})
+  from sync.report_runs(p_instance => :instance)

@@ -29,12 +29,7 @@ begin
   return next;
 end $$;
 
--- The ids, of a JSON array of them, that are not in the ledger, as such an array.
-create or replace function sync.unknown_events(p_system text, p_ids text) returns text language sql stable as $$
-  select coalesce(jsonb_agg(i.id), '[]')::text
-    from jsonb_array_elements_text(p_ids::jsonb) i (id)
-   where not exists (select from sync.event e where e.system = p_system and e.event_id = i.id);
-$$;
+drop function if exists sync.unknown_events(text, text);
 
 -- Takes note that all events up to then are applied (p_reached null: nothing new), and goes on being the one who looks.
 -- False: another instance has taken over.

@@ -7,18 +7,21 @@ import io.bactrian.sync.Failures;
 import io.bactrian.sync.RemoteSystem;
 import java.util.Map;
 import java.util.Optional;
+import org.apache.camel.CamelContext;
+import org.apache.camel.CamelContextAware;
 import org.apache.camel.Exchange;
 import org.springframework.dao.DataAccessException;
 import org.springframework.dao.DataIntegrityViolationException;
 
 /** Tells what a failed call to another system means for the record that was being written. */
-public final class CallFailure implements Failures {
+public final class CallFailure implements Failures, CamelContextAware {
 
     private static final int CONFLICT = 409;
     private static final int TOO_MANY_REQUESTS = 429;
     private static final int TRIES = 3;
 
     private Circuits circuits;
+    private CamelContext camel;
     private volatile Map<String, RemoteSystem> systems;
 
     /** Learns of calls that were answered, and of those that were not. */
@@ -65,7 +68,7 @@ public final class CallFailure implements Failures {
         } else {
             circuits.answered(system);
         }
-        var meaning = meaning(exchange, failure);
+        var meaning = meaning(system, failure);
         if (meaning.equals(Refused.GONE) && isGone(exchange)) {
             return;
         }
@@ -81,38 +84,16 @@ public final class CallFailure implements Failures {
         }
     }
 
-    /**
-     * Tells what the exception that a {@code doCatch} caught says: the variables {@code denied}, whether a permission is missing; {@code permission}, the system's
-     * name of it, or null; {@code missing}, whether the object is not there; and {@code reason}, without personal data.
-     */
-    public void refusal(Exchange exchange) {
-        var exception = exchange.getProperty(Exchange.EXCEPTION_CAUGHT, Throwable.class);
-        var stripe = causeOf(exception, StripeApiException.class);
-        var meaning = meaning(exchange, exception);
-        exchange.setVariable("denied", meaning.equals(StripeApiException.DENIED));
-        exchange.setVariable("permission", stripe == null ? null : stripe.getPermission());
-        exchange.setVariable("missing", meaning.equals(Refused.GONE));
-        exchange.setVariable("reason", stripe == null ? exception.getClass().getSimpleName() : stripe.getMessage());
+    @Override
+    public Refusal refusal(String system, Throwable failure) {
+        var stripe = causeOf(failure, StripeApiException.class);
+        return new Refusal(meaning(system, failure), stripe == null ? null : stripe.getPermission(), stripe == null ? failure.getClass().getSimpleName() : stripe.getMessage());
     }
 
     @Override
     public boolean passes(Throwable failure) {
         var postgres = causeOf(failure, DataAccessException.class);
         return postgres != null && !(postgres instanceof DataIntegrityViolationException);
-    }
-
-    /**
-     * What it means for a listed object that its mapping failed with what a {@code doCatch} caught: it is thrown again when a permission is missing, or when it may
-     * succeed soon; else it is the object's, and nothing happens.
-     */
-    public void unmapped(Exchange exchange) throws Exception {
-        var exception = exchange.getProperty(Exchange.EXCEPTION_CAUGHT, Exception.class);
-        var meaning = meaning(exchange, exception);
-        if (meaning.equals(StripeApiException.DENIED)) {
-            throw exception;
-        } else if (passes(exception) || !meaning.isEmpty() && !meaning.equals(StripeApiException.PERMANENT)) {
-            throw new IllegalStateException("what the mapping needs cannot be read at present", exception);
-        }
     }
 
     /** Nobody keeps idempotency keys here: what a create without an answer has made is looked for before it is repeated. */
@@ -122,7 +103,7 @@ public final class CallFailure implements Failures {
         } else {
             circuits.answered(system);
         }
-        var meaning = meaning(exchange, refused);
+        var meaning = meaning(system, refused);
         if (meaning.equals(Refused.GONE) && isGone(exchange)) {
             return;
         }
@@ -143,25 +124,25 @@ public final class CallFailure implements Failures {
     }
 
     /** What a system's answer means; empty when it is none. */
-    private String meaning(Exchange exchange, Throwable exception) {
+    private String meaning(String system, Throwable exception) {
         var stripe = causeOf(exception, StripeApiException.class);
         var refused = Refused.of(exception);
-        return stripe != null ? meaning(exchange, stripe) : refused != null ? meaning(exchange, refused) : "";
+        return stripe != null ? meaning(system, stripe) : refused != null ? meaning(system, refused) : "";
     }
 
-    private String meaning(Exchange exchange, Refused refused) {
-        return system(exchange).flatMap(one -> one.meaning(refused.status(), refused.code())).orElse(refused.kind());
+    private String meaning(String system, Refused refused) {
+        return known(system).flatMap(one -> one.meaning(refused.status(), refused.code())).orElse(refused.kind());
     }
 
-    private String meaning(Exchange exchange, StripeApiException failure) {
-        return system(exchange).flatMap(one -> one.meaning(failure.getHttpStatus(), failure.getCode())).orElse(failure.getKind());
+    private String meaning(String system, StripeApiException failure) {
+        return known(system).flatMap(one -> one.meaning(failure.getHttpStatus(), failure.getCode())).orElse(failure.getKind());
     }
 
-    private Optional<RemoteSystem> system(Exchange exchange) {
+    private Optional<RemoteSystem> known(String system) {
         if (systems == null) {
-            systems = RemoteSystem.of(exchange.getContext()); // the same, whoever is first
+            systems = RemoteSystem.of(camel); // the same, whoever is first
         }
-        return Optional.ofNullable(systems.get(exchange.getVariable("system", "", String.class)));
+        return Optional.ofNullable(systems.get(system));
     }
 
     @Override
@@ -222,5 +203,15 @@ public final class CallFailure implements Failures {
             root = root.getCause();
         }
         return root;
+    }
+
+    @Override
+    public CamelContext getCamelContext() {
+        return camel;
+    }
+
+    @Override
+    public void setCamelContext(CamelContext camelContext) {
+        camel = camelContext;
     }
 }

@@ -58,6 +58,7 @@ class CallFailureTest {
         exchange.setVariable("action", action);
         exchange.setProperty(Exchange.EXCEPTION_CAUGHT, exception);
         var failure = new CallFailure();
+        failure.setCamelContext(exchange.getContext());
         failure.setCircuits(new Circuits());
         failure.describe(exchange);
     }

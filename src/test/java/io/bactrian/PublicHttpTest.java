@@ -33,7 +33,7 @@ class PublicHttpTest {
     @BeforeAll
     static void start() throws Exception {
         database = TestServices.database();
-        application = TestApplication.builder().postgres(database.jdbcUrl()).kafka(TestServices.kafka()).routes("hub-api", "templates/hub-api-*", "hints", "stripe", "stripe-webhook", "templates/system")
+        application = TestApplication.builder().postgres(database.jdbcUrl()).kafka(TestServices.kafka()).routes("hub-api", "templates/hub-api-*", "stripe", "stripe-webhook", "templates/system")
                 .with("http.patience", "1").start();
     }
 

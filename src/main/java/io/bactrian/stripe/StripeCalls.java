@@ -10,6 +10,9 @@ import io.bactrian.sync.Hash;
 import io.bactrian.sync.Permits;
 import io.bactrian.sync.RemoteSystem;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.stream.StreamSupport;
 import org.apache.camel.CamelContext;
 import org.apache.camel.CamelContextAware;
 import org.apache.camel.Exchange;
@@ -99,25 +102,78 @@ public final class StripeCalls implements CamelContextAware {
         send("customers", exchange);
     }
 
+    /** The same from Java: the answer to a call. */
+    public JsonNode answer(Exchange exchange, JsonNode call) throws Exception {
+        exchange.getMessage().setBody(call);
+        ask(exchange);
+        return json(exchange);
+    }
+
     /**
-     * Lists a page of objects, the newest first. In: body the filters; the variables resource, background, and after, the id of the object before the page,
-     * null for the first one. Out: body {data, has_more}; the variables at, request_id.
+     * Lists a page of objects, the newest first. In: body the filters; the variables resource, background, and next: what the page before said, null for the first
+     * one. Out: body {data, next}, next null after the last page; the variables at, request_id.
      */
     public void list(Exchange exchange) throws Exception {
-        var request = ((ObjectNode) json(exchange)).put("limit", PAGE);
-        var after = exchange.getVariable("after", String.class);
-        if (after != null) {
-            request.put("starting_after", after);
-        }
+        var page = page(exchange, (ObjectNode) json(exchange), exchange.getVariable("next", String.class));
+        exchange.getMessage().setBody(JSON.createObjectNode().put("next", next(page)).set("data", page.path("data")));
+    }
+
+    /**
+     * Looks for the object that a create of unknown outcome may have made: by a list, because Stripe's search lags behind. Objects that name another installation
+     * are not it; one that names none is, if the create may have been an older version's. In: the variables claim, resource, record_id, hub, background. Out: body
+     * the object, null when there is none; the variables external_id, at, request_id.
+     */
+    public void find(Exchange exchange) throws Exception {
+        var claim = exchange.getVariable("claim", Map.class);
+        Optional<JsonNode> found;
+        String next = null;
+        do {
+            var page = page(exchange, since((Number) claim.get("since")), next);
+            found = StreamSupport.stream(page.path("data").spliterator(), false).filter(object -> isOurs(object, exchange, (String) claim.get("unnamed"))).findFirst();
+            next = next(page);
+        } while (found.isEmpty() && next != null);
+        exchange.getMessage().setBody(found.orElse(null));
+        found.ifPresent(object -> exchange.setVariable("external_id", object.path("id").asText()));
+    }
+
+    private static boolean isOurs(JsonNode object, Exchange exchange, String unnamed) {
+        return object.at("/metadata/hub_id").asText("").equals(exchange.getVariable("record_id", String.class))
+                && Objects.equals(object.at("/metadata/hub").asText(unnamed), exchange.getVariable("hub", String.class));
+    }
+
+    private JsonNode page(Exchange exchange, ObjectNode request, String after) throws Exception {
+        return page(exchange, after == null ? request : request.put("starting_after", after));
+    }
+
+    /** Where the page after this one begins; null when there is none. */
+    private static String next(JsonNode page) {
+        return page.path("has_more").asBoolean() ? last(page) : null;
+    }
+
+    /** The id of the last object of a page. */
+    static String last(JsonNode page) {
+        return page.path("data").path(page.path("data").size() - 1).path("id").asText(null);
+    }
+
+    /** The filters for what was made since then, in seconds. */
+    static ObjectNode since(Number seconds) {
+        var filters = JSON.createObjectNode();
+        filters.putObject("created").put("gte", seconds.longValue());
+        return filters;
+    }
+
+    /** Makes the call for a page. In: the variables resource, background. Out: {data, has_more}; the variables at, request_id. */
+    JsonNode page(Exchange exchange, ObjectNode request) throws Exception {
         permit(exchange);
         var message = exchange.getMessage();
         message.removeHeaders("*");
         message.setHeader(StripeHeaders.OPERATION, exchange.getVariable("resource"));
         message.setHeader(StripeHeaders.METHOD, "list");
-        message.setBody(request);
+        message.setBody(request.put("limit", PAGE));
         send("customers", exchange);
         exchange.setVariable("at", message.getHeader(StripeHeaders.DATE));
         exchange.setVariable("request_id", message.getHeader(StripeHeaders.REQUEST_ID));
+        return json(exchange);
     }
 
     /** Reads the account to which the key belongs. Out: body the account. */
@@ -160,7 +216,7 @@ public final class StripeCalls implements CamelContextAware {
         }
     }
 
-    private static JsonNode json(Exchange exchange) throws JsonProcessingException {
+    static JsonNode json(Exchange exchange) throws JsonProcessingException {
         var body = exchange.getMessage().getBody();
         return body instanceof JsonNode node ? node : body instanceof Map<?, ?> map ? JSON.valueToTree(map) : JSON.readTree(exchange.getMessage().getBody(String.class));
     }

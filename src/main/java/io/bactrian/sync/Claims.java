@@ -67,13 +67,13 @@ final class Claims {
     }
 
     Map<String, Object> claim(String system, String entity, String recordId, List<String> fields) {
-        Statements.Fault fault;
+        HubTransaction.Fault fault;
         try {
             return within(system, entity, recordId, fields, record -> row(record, record.claim(lease, instance, firstContact)));
         } catch (Unfit e) {
-            fault = new Statements.Fault(e.code(), e.getMessage());
+            fault = new HubTransaction.Fault(e.code(), e.getMessage());
         } catch (DataAccessException e) {
-            fault = Statements.Fault.of(e);
+            fault = HubTransaction.Fault.of(e);
             if (!OBSTACLES.contains(fault.code())) {
                 throw e;
             }

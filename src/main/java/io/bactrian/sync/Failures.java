@@ -11,6 +11,34 @@ public interface Failures {
     /** Whether a mapping that failed so may succeed soon: Postgres, of which it asked something, is away. */
     boolean passes(Throwable failure);
 
+    /** What it means that something could not be read or listed, whatever record it was for. */
+    Refusal refusal(String system, Throwable failure);
+
+    /**
+     * What a failure says.
+     *
+     * @param kind what the system's answer means, {@code transient}, {@code permanent}, {@code denied}, {@code fatal}, or {@code gone}, the object; empty when none came
+     * @param permission the system's name of what is missing, or null
+     * @param reason what a person needs to know, without personal data
+     */
+    record Refusal(String kind, String permission, String reason) {
+
+        /** Whether a permission is missing. */
+        public boolean isDenied() {
+            return kind.equals("denied");
+        }
+
+        /** Whether the object is not there. */
+        public boolean isGone() {
+            return kind.equals("gone");
+        }
+
+        /** Whether the system answered, and may answer otherwise another time. */
+        public boolean mayPass() {
+            return !kind.isEmpty() && !kind.equals("permanent");
+        }
+    }
+
     /**
      * Sets the variable {@code result} for the failure of a write, which is the exchange's property {@link Exchange#EXCEPTION_CAUGHT}. It stays
      * {@code settle} when the object that was to be updated or deleted is gone, for that is an outcome. It is {@code again} when the same call may succeed

@@ -124,13 +124,12 @@ public final class Inbound implements CamelContextAware {
     }
 
     /**
-     * Compares one page of a reconcile, and applies what it brings here. In: the variables system and entity; run: a row of {@code sql/run-take.sql}.
+     * Compares one page of a reconcile, and applies what it brings here.
+     *
+     * @param position where the run was when it was asked for; when it has gone on since, nothing is done
      */
-    public void compare(Exchange exchange) {
-        var run = exchange.getVariable("run", Map.class);
-        var position = run.get("position");
-        machinery().inbox.compare(((Number) run.get("id")).longValue(), run.get("step").toString(), position == null ? null : position.toString(),
-                machinery().byEntity.get(exchange.getVariable("system") + "/" + exchange.getVariable("entity")), PAGE);
+    public void compare(Integration integration, long runId, String step, String position) {
+        machinery().inbox.compare(runId, step, position, integration, PAGE);
     }
 
     private InboundEvent map(Integration integration, ObjectNode event, JsonNode state, JsonNode previous) {

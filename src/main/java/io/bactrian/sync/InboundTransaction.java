@@ -29,7 +29,7 @@ import org.springframework.transaction.TransactionStatus;
  * Applies events in one transaction: loads what is known of them, judges each, and stores what becomes of them, each by one statement for all. In company none waits for a
  * lock, and whatever Postgres does not take ends the transaction for all; alone an event waits, and what is not taken is a failure that the ledger keeps.
  */
-final class InboundTransaction extends Statements {
+final class InboundTransaction extends HubTransaction {
 
     private static final Map<String, String> WORDS = Map.ofEntries(
             Map.entry("created", "a new record"),

@@ -100,7 +100,7 @@ final class Inbox {
             var ids = new ArrayList<String>();
             var events = postgres.query("select to_json(ids)::text as ids, event::text, remote, error from sync.reconcile_page(?, ?, ?, ?::text[], ?, ?, ?)", (row, n) -> {
                 ids.add(row.getString("ids"));
-                return new InboundEvent(system, entity, fields, policy, Statements.parse(row.getString("event")), row.getString("remote"), null, row.getString("error"), false);
+                return new InboundEvent(system, entity, fields, policy, HubTransaction.parse(row.getString("event")), row.getString("remote"), null, row.getString("error"), false);
             }, runId, step, position, "{" + String.join(",", fields) + "}", policy, match, limit);
             if (events.isEmpty()) {
                 return;

@@ -15,8 +15,8 @@ import java.util.List;
 record LoadedEvent(boolean busy, boolean seen, boolean held, boolean gone, boolean refused, Link link, About about) {
 
     static LoadedEvent of(InboundEvent event, ResultSet row) throws SQLException {
-        var link = Statements.node(row.getString("link"));
-        var about = Statements.node(row.getString("about"));
+        var link = HubTransaction.node(row.getString("link"));
+        var about = HubTransaction.node(row.getString("about"));
         return new LoadedEvent(row.getBoolean("busy"), row.getBoolean("seen"), row.getBoolean("held"), row.getBoolean("gone"), row.getBoolean("refused"),
                 link == null ? null : new Link(link), about == null ? null : new About(event.entity(), about));
     }

@@ -129,13 +129,13 @@ public final class Outbound implements CamelContextAware {
     }
 
     /**
-     * Looks at a record that no change asks for. In: the variables system, entity, record_id; cause; background, true for work that others go before; and
-     * unlisted, true when a reconcile did not find its object in the list.
+     * Looks at a record that no change asks for: others go before.
+     *
+     * @param cause what asks for it, for the timeline
+     * @param unlisted whether a reconcile did not find its object in the list
      */
-    public void look(Exchange exchange) {
-        sync(new Work(machinery().integrations.get(exchange.getVariable("system", String.class) + "/" + exchange.getVariable("entity", String.class)),
-                exchange.getVariable("record_id", String.class), exchange.getVariable("cause", String.class), null,
-                exchange.getVariable("background", false, Boolean.class), exchange.getVariable("unlisted", false, Boolean.class)));
+    public void look(Integration integration, String recordId, String cause, boolean unlisted) {
+        sync(new Work(integration, recordId, cause, null, true, unlisted));
     }
 
     private void sync(Work work) {

@@ -24,7 +24,7 @@ import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.transaction.TransactionStatus;
 
 /** One transaction about one record that may have to be written, or was: loads what is known of it, lets it be decided, and stores what follows. */
-final class RecordTransaction extends Statements implements Outgoing {
+final class RecordTransaction extends HubTransaction implements Outgoing {
 
     private final String system;
     private final String entity;

@@ -15,7 +15,8 @@ import org.apache.camel.model.ModelCamelContext;
  * What the route files say of another system, by the parameters of the template {@code system}. A system of which none speaks has routes of its own name.
  *
  * @param name as in sync.link
- * @param prefix its routes are {@code direct:call-<prefix>}, {@code find-}, {@code point-}, {@code list-} and {@code read-<prefix>}: two accounts share them
+ * @param prefix its routes are {@code direct:call-<prefix>}, {@code find-}, {@code point-}, {@code list-} and {@code read-<prefix>}, and where it is polled
+ *        {@code events-} and {@code take-<prefix>}: two accounts share them
  * @param component of Camel, which makes its calls
  * @param signature the bean that checks the signatures of its webhooks
  * @param answers what its refusals mean, where that is not what they usually do, by {@code <status> <code>} or {@code <status>}: transient, permanent, denied, fatal, or

@@ -61,7 +61,7 @@ class EventsPollTest {
 
     private void startApplication(String inbound, String overlap) throws Exception {
         application = TestApplication.builder().postgres(database.jdbcUrl()).kafka(kafka)
-                .routes("capture", "reconcile-run", "stripe", "stripe-account", "stripe-call", "stripe-customers", "hints", "templates/system", "stripe-invoices", "stripe-poll", "stripe-prices", "stripe-products", "stripe-webhook",
+                .routes("capture", "reconcile", "stripe", "stripe-account", "stripe-account-known", "stripe-call", "stripe-customers", "templates/system", "stripe-invoices", "stripe-invoice-call", "stripe-poll", "stripe-prices", "stripe-products", "stripe-webhook",
                         "upkeep", "templates/integration")
                 .with("stripe.api-base", stripe.baseUrl().toString())
                 .with("stripe.inbound", inbound)

@@ -49,7 +49,7 @@ class StripeWebhookRouteTest {
     static void start() throws Exception {
         postgres = SandboxPostgres.startTemporary();
         application = TestApplication.builder().postgres(postgres.jdbcUrl()).kafka(TestServices.kafka())
-                .routes("stripe", "hints", "templates/system", "stripe-account", "stripe-webhook", "stripe-customers", "stripe-call", "templates/integration", "reconcile-run")
+                .routes("stripe", "templates/system", "stripe-account", "stripe-account-known", "stripe-webhook", "stripe-customers", "stripe-call", "templates/integration", "reconcile")
                 .with("stripe.webhook-secret", SECRET + ", " + OLD_SECRET)
                 .with("camel.beans.dataSource.connection-timeout", "1000")
                 .start();

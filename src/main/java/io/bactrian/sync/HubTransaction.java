@@ -13,8 +13,8 @@ import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.jdbc.core.PreparedStatementCallback;
 import org.springframework.transaction.TransactionStatus;
 
-/** Statements of one transaction. All parameters are text, and cast where they are not. */
-class Statements {
+/** HubTransaction of one transaction. All parameters are text, and cast where they are not. */
+class HubTransaction {
 
     /** What Postgres said to a statement that it did not take. */
     record Fault(String code, String message) {
@@ -32,7 +32,7 @@ class Statements {
     final JdbcTemplate postgres;
     final TransactionStatus status;
 
-    Statements(JdbcTemplate postgres, TransactionStatus status) {
+    HubTransaction(JdbcTemplate postgres, TransactionStatus status) {
         this.postgres = postgres;
         this.status = status;
     }

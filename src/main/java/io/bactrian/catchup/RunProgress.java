@@ -1,32 +1,23 @@
-package io.bactrian;
+package io.bactrian.catchup;
 
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
-import org.apache.camel.Body;
 
 /** Draws how far each reconcile is, when somebody sits at the terminal. */
-public final class RunProgress {
+final class RunProgress {
 
     private final Map<Long, ProgressBar> bars = new ConcurrentHashMap<>();
-    private final boolean terminal;
-
-    public RunProgress() {
-        this(System.console() != null);
-    }
-
-    RunProgress(boolean terminal) {
-        this.terminal = terminal;
-    }
+    private final boolean terminal = System.console() != null;
 
     /**
      * Moves the bar of a run, or takes it away when the run has stopped.
      *
      * @param run a row of sql/run-report.sql
      */
-    public void show(@Body Map<String, Object> run) {
+    void show(Map<String, Object> run) {
         if (!terminal) {
             return;
         }
