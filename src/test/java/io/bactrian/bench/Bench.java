@@ -38,6 +38,7 @@ public final class Bench {
         System.out.println(Machine.describe() + "\n\n" + Result.HEADER);
         int failed = 0;
         for (var name : names) {
+            Recordings.begin(name);
             try {
                 ALL.get(name).run().forEach(result -> System.out.println(result.row()));
             } catch (Exception e) {
