@@ -9,29 +9,31 @@ import java.util.Map;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Stream;
 
 /**
- * The processor time that all but the senders take, added up over the runs: the application, Postgres, and the broker, which runs beside the senders in this JVM. Where Stripe's
- * simulator works there too, the broker cannot be told from it, and is left out.
+ * The processor time that all but the senders take, added up over the runs: the application, Postgres except for the benchmark's own connections, and the broker, which runs beside
+ * the senders in this JVM. Where Stripe's simulator works there too, the broker cannot be told from it, and is left out.
  */
 final class Processors {
 
     private static final AtomicLong SENDERS = new AtomicLong();
 
+    private final Servers servers;
     private final Application application;
     private final ProcessHandle postmaster;
     private final boolean withBroker;
-    private final Map<Long, Long> backends = new HashMap<>();
+    private final Map<Long, Long> before = new HashMap<>();
     private long applicationNanos;
     private long postgresNanos;
     private long brokerNanos;
 
     private Processors(Servers servers, Application application, boolean withBroker) throws SQLException {
+        this.servers = servers;
         this.application = application;
         this.withBroker = withBroker;
-        try (var connection = servers.connect(); var statement = connection.createStatement(); var rows = statement.executeQuery("select pg_backend_pid()")) {
-            rows.next();
-            postmaster = ProcessHandle.of(rows.getLong(1)).flatMap(ProcessHandle::parent).orElseThrow();
+        try (var connection = servers.connect()) {
+            postmaster = ProcessHandle.of(Servers.backend(connection)).flatMap(ProcessHandle::parent).orElseThrow();
         }
     }
 
@@ -59,15 +61,19 @@ final class Processors {
     void begin() {
         applicationNanos -= application.processorTime().toNanos();
         brokerNanos -= broker();
-        backends.clear();
-        postmaster.children().forEach(backend -> backends.put(backend.pid(), nanos(backend)));
+        before.clear();
+        backends().forEach(backend -> before.put(backend.pid(), nanos(backend)));
     }
 
     /** Until now it counted. */
     void end() {
         applicationNanos += application.processorTime().toNanos();
         brokerNanos += broker();
-        postgresNanos += postmaster.children().mapToLong(backend -> Math.max(0, nanos(backend) - backends.getOrDefault(backend.pid(), 0L))).sum();
+        postgresNanos += backends().mapToLong(backend -> Math.max(0, nanos(backend) - before.getOrDefault(backend.pid(), 0L))).sum();
+    }
+
+    private Stream<ProcessHandle> backends() {
+        return postmaster.children().filter(backend -> !servers.ownBackends().contains(backend.pid()));
     }
 
     /** What each of {@code n} took in all, and who took how much of it. */

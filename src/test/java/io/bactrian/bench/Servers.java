@@ -7,7 +7,10 @@ import java.io.IOException;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.LockSupport;
+import org.postgresql.PGConnection;
 
 /** What the application needs around it, new and empty: a durable Postgres with settings as it comes, a broker, Stripe's simulator. */
 final class Servers implements AutoCloseable {
@@ -15,6 +18,7 @@ final class Servers implements AutoCloseable {
     final SandboxPostgres postgres;
     final SandboxKafka kafka;
     final StripeSimulator stripe;
+    private final Set<Long> ownBackends = ConcurrentHashMap.newKeySet();
 
     private Servers() throws IOException {
         postgres = SandboxPostgres.startTemporary();
@@ -28,7 +32,19 @@ final class Servers implements AutoCloseable {
 
     /** A connection of one's own, committing each statement. */
     Connection connect() throws SQLException {
-        return DriverManager.getConnection(postgres.jdbcUrl(), SandboxPostgres.NAME, SandboxPostgres.NAME);
+        var connection = DriverManager.getConnection(postgres.jdbcUrl(), SandboxPostgres.NAME, SandboxPostgres.NAME);
+        ownBackends.add(backend(connection));
+        return connection;
+    }
+
+    /** The process of Postgres that serves this connection. */
+    static long backend(Connection connection) throws SQLException {
+        return connection.unwrap(PGConnection.class).getBackendPID();
+    }
+
+    /** The processes of Postgres that work for the benchmark itself, those included that have ended. */
+    Set<Long> ownBackends() {
+        return ownBackends;
     }
 
     /** Runs SQL with those parameters in a transaction of its own. */
