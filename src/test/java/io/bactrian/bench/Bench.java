@@ -19,6 +19,7 @@ public final class Bench {
         ALL.put("writers", new Writers());
         ALL.put("webhooks", new Webhooks());
         ALL.put("bulk", new Bulk());
+        ALL.put("invoices", new Invoices());
         ALL.put("row-to-stripe", new RowToStripe());
         ALL.put("heal", new Heal());
         ALL.put("start-up", new StartUp());
