@@ -38,7 +38,7 @@ final class Yardstick {
 
     /** Which part of the bare rate that is. */
     String share(double rate) {
-        return String.format(Locale.ROOT, "%.1f %% of %s/s", 100 * rate / rate(), Result.number(rate()));
+        return String.format(Locale.ROOT, "%.2f %% of %s/s", 100 * rate / rate(), Result.number(rate()));
     }
 
     /** How often a bare insert is done on one of the connections in that time. */
