@@ -45,6 +45,7 @@ final class Application implements AutoCloseable {
         var command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xmx256m"));
         command.addAll(List.of(System.getProperty("bench.java-options", "").strip().split("\\s+")));
         command.removeIf(String::isEmpty);
+        command.addAll(Recordings.options());
         var all = new ArrayList<>(List.of(
                 "postgres.url=" + servers.postgres.jdbcUrl(), "postgres.username=" + SandboxPostgres.NAME, "postgres.password=" + SandboxPostgres.NAME,
                 "kafka.brokers=" + servers.kafka.bootstrap(),

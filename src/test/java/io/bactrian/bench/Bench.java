@@ -1,5 +1,6 @@
 package io.bactrian.bench;
 
+import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -18,6 +19,7 @@ public final class Bench {
         ALL.put("writers", new Writers());
         ALL.put("webhooks", new Webhooks());
         ALL.put("bulk", new Bulk());
+        ALL.put("invoices", new Invoices());
         ALL.put("row-to-stripe", new RowToStripe());
         ALL.put("heal", new Heal());
         ALL.put("start-up", new StartUp());
@@ -37,15 +39,18 @@ public final class Bench {
         }
         System.out.println(Machine.describe() + "\n\n" + Result.HEADER);
         int failed = 0;
+        long begin = System.nanoTime();
         for (var name : names) {
+            Recordings.begin(name);
             try {
                 ALL.get(name).run().forEach(result -> System.out.println(result.row()));
             } catch (Exception e) {
                 failed++;
-                System.out.println("| " + name + " | failed | | | | |");
+                System.out.println("| " + name + " | failed | | | | | |");
                 e.printStackTrace();
             }
         }
+        System.out.printf("%nIn %d s; load average %.1f at the end%n", Duration.ofNanos(System.nanoTime() - begin).toSeconds(), Machine.load());
         System.exit(failed == 0 ? 0 : 1);
     }
 }

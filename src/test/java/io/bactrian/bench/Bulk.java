@@ -5,7 +5,7 @@ import java.util.List;
 
 /**
  * How many records a second one statement's rows reach Stripe with: inserted and updated, when Stripe answers at once, and when it takes the 300 ms that a real call
- * takes, at the rate that a live key has. Beside it the processor time of the application a record.
+ * takes, at the rate that a live key has. Beside it the processor time of the application and of Postgres a record.
  */
 final class Bulk implements Benchmark {
 
@@ -15,7 +15,6 @@ final class Bulk implements Benchmark {
     private static final int LATENCY = 300;
     private static final int JITTER = 50;
     private static final int LIVE_RATE = 80;
-    private static final int RUNS = 3;
     private static final double TARGET = 250;
     private static final double TARGET_SLOWLY = 76;
     private static final double TARGET_MILLIS = 5;
@@ -24,37 +23,41 @@ final class Bulk implements Benchmark {
     public List<Result> run() throws Exception {
         var results = new ArrayList<Result>();
         try (var servers = Servers.start(); var application = Application.start(servers, "stripe.rate-limit=10000")) {
-            insert(servers, WARM_UP);
-            update(servers, WARM_UP);
+            warmUp(servers);
             measure(servers, application, AT_ONCE, "Stripe answers at once", TARGET, results);
         }
         try (var servers = Servers.start(); var application = Application.start(servers, "stripe.rate-limit=" + LIVE_RATE)) {
-            insert(servers, WARM_UP);
+            warmUp(servers);
             servers.stripe.faults().latency(LATENCY - JITTER, 2 * JITTER);
             measure(servers, application, SLOWLY, "Stripe takes " + LATENCY + " ± " + JITTER + " ms, " + LIVE_RATE + "/s allowed", TARGET_SLOWLY, results);
         }
         return results;
     }
 
-    private static void measure(Servers servers, Application application, int n, String how, double target, List<Result> results) throws Exception {
-        var inserted = new double[RUNS];
-        var updated = new double[RUNS];
-        var processor = application.processorTime();
-        for (int run = 0; run < RUNS; run++) {
-            inserted[run] = insert(servers, n);
-            updated[run] = update(servers, n);
-        }
-        double millis = (application.processorTime().minus(processor).toNanos()) / 1e6 / (2.0 * RUNS * n);
-        servers.expect("failures", 0, "select count(*) from sync.failure");
-        results.add(rate("inserted rows reach Stripe; " + how, inserted, target, n));
-        results.add(rate("updated rows reach Stripe; " + how, updated, target, n));
-        results.add(new Result("processor time of the application a record; " + how, Result.millis(millis), "", "≤ " + Result.number(TARGET_MILLIS) + " ms",
-                millis <= TARGET_MILLIS, 2L * RUNS * n, 1));
+    private static void warmUp(Servers servers) throws Exception {
+        Parameters.warmUp(() -> {
+            insert(servers, WARM_UP);
+            update(servers, WARM_UP);
+        });
     }
 
-    private static Result rate(String what, double[] rates, double target, int n) {
-        double rate = Result.median(rates);
-        return new Result(what, Result.number(rate) + "/s", "", "≥ " + Result.number(target) + "/s", rate >= target, n, RUNS);
+    private static void measure(Servers servers, Application application, int n, String how, double target, List<Result> results) throws Exception {
+        int runs = Parameters.runs();
+        var inserted = new double[runs];
+        var updated = new double[runs];
+        var yardstick = new Yardstick(servers, Yardstick.POOL);
+        var processors = Processors.withoutBroker(servers, application);
+        for (int run = 0; run < runs; run++) {
+            processors.begin();
+            inserted[run] = insert(servers, n);
+            updated[run] = update(servers, n);
+            processors.end();
+            yardstick.measure();
+        }
+        servers.expect("failures", 0, "select count(*) from sync.failure");
+        results.add(Result.rate("inserted rows reach Stripe; " + how, inserted, yardstick, target, n));
+        results.add(Result.rate("updated rows reach Stripe; " + how, updated, yardstick, target, n));
+        results.add(processors.result("processor time of application and Postgres a record; " + how, TARGET_MILLIS, 2L * runs * n, runs));
     }
 
     private static double insert(Servers servers, int n) throws Exception {

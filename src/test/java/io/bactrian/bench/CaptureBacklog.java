@@ -1,7 +1,6 @@
 package io.bactrian.bench;
 
 import java.sql.SQLException;
-import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 
@@ -11,26 +10,28 @@ import java.util.List;
  */
 final class CaptureBacklog implements Benchmark {
 
-    private static final int RUNS = 3;
     private static final int ROWS = 200_000;
     private static final double TARGET = 30_000;
 
     @Override
     public List<Result> run() throws Exception {
         try (var servers = Servers.start(); var application = Application.start(servers, Application.ONLY_CAPTURE); var changes = new Changes(servers)) {
-            var inserts = new ArrayList<Double>();
-            var updates = new ArrayList<Double>();
-            for (int run = 0; run < RUNS; run++) {
-                inserts.add(rate(servers, changes, """
+            int runs = Parameters.runs();
+            var inserts = new double[runs];
+            var updates = new double[runs];
+            var yardstick = new Yardstick(servers, Yardstick.POOL);
+            for (int run = 0; run < runs; run++) {
+                inserts[run] = rate(servers, changes, """
                         insert into customers (name, email, phone, description, address)
                         select 'Customer ' || n, 'customer' || n || '@example.com', '+4930' || n, 'made by the benchmark',
                                '{"line1": "Unter den Linden 1", "city": "Berlin", "postal_code": "10117", "country": "DE"}'
-                          from generate_series(1, %d) n""".formatted(ROWS)));
-                updates.add(rate(servers, changes, "update customers set name = name || '!' where id > (select max(id) from customers) - " + ROWS));
+                          from generate_series(1, %d) n""".formatted(ROWS));
+                updates[run] = rate(servers, changes, "update customers set name = name || '!' where id > (select max(id) from customers) - " + ROWS);
+                yardstick.measure();
             }
             return List.of(
-                    result("a backlog of inserted rows → Kafka", inserts, TARGET),
-                    result("a backlog of updated rows → Kafka", updates, TARGET));
+                    Result.rate("a backlog of inserted rows → Kafka", inserts, yardstick, TARGET, ROWS),
+                    Result.rate("a backlog of updated rows → Kafka", updates, yardstick, TARGET, ROWS));
         }
     }
 
@@ -58,10 +59,5 @@ final class CaptureBacklog implements Benchmark {
         }
         Servers.expect("different records in Kafka", ROWS, records.size());
         return ROWS / seconds;
-    }
-
-    private static Result result(String what, List<Double> rates, double target) {
-        double median = Result.median(rates.stream().mapToDouble(rate -> rate).toArray());
-        return new Result(what, Result.number(median) + "/s", "", "≥ " + Result.number(target) + "/s", median >= target, ROWS, rates.size());
     }
 }

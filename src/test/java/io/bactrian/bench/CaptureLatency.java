@@ -8,7 +8,6 @@ import java.util.concurrent.atomic.AtomicLongArray;
 /** How long after its commit a change is seen by a consumer of Kafka, at a steady 200 changes a second. */
 final class CaptureLatency implements Benchmark {
 
-    private static final int RUNS = 3;
     private static final int RATE = 200;
     private static final int WARM_UP = 2 * RATE;
     private static final int CHANGES = 5 * RATE;
@@ -20,10 +19,12 @@ final class CaptureLatency implements Benchmark {
         try (var servers = Servers.start(); var application = Application.start(servers, Application.ONLY_CAPTURE)) {
             measure(servers, WARM_UP);
             var runs = new ArrayList<Latencies>();
-            for (int run = 0; run < RUNS; run++) {
+            var yardstick = new Yardstick(servers, 1);
+            for (int run = 0; run < Parameters.runs(); run++) {
                 runs.add(measure(servers, CHANGES));
+                yardstick.measure();
             }
-            return List.of(Latencies.result("commit → Kafka, " + RATE + " changes/s", runs, TARGET_P50, TARGET_P99));
+            return List.of(Latencies.result("commit → Kafka, " + RATE + " changes/s", runs, yardstick, TARGET_P50, TARGET_P99));
         }
     }
 
@@ -56,9 +57,13 @@ final class CaptureLatency implements Benchmark {
     /** When each of the records was seen, by System.nanoTime. */
     private static long[] see(Changes changes, long firstId, int n) {
         var times = new long[n];
+        long deadline = System.nanoTime() + 60_000_000_000L;
         for (int seen = 0; seen < n;) {
             var batch = changes.poll();
             long now = System.nanoTime();
+            if (now > deadline) {
+                throw new IllegalStateException("only " + seen + " of " + n + " changes are in Kafka after a minute");
+            }
             for (var change : batch) {
                 int i = (int) (Long.parseLong(change.key()) - firstId);
                 if (times[i] == 0) {

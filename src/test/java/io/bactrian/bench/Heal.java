@@ -13,9 +13,8 @@ import java.util.Map;
  */
 final class Heal implements Benchmark {
 
-    private static final int CUSTOMERS = 3_000;
+    private static final int CUSTOMERS = 2_000;
     private static final int WARM_UP = 600;
-    private static final int RUNS = 3;
     private static final double TARGET = 150;
 
     @Override
@@ -25,26 +24,27 @@ final class Heal implements Benchmark {
             servers.await(CUSTOMERS, "select count(*) from sync.link where external_id is not null and lease_token is null");
             var ids = new ArrayList<String>();
             servers.stripe.dashboard().customers().forEach(customer -> ids.add(customer.get("id").asText()));
-            editHere(servers, WARM_UP);
-            heal(servers, WARM_UP);
-            editThere(servers, ids, WARM_UP);
-            heal(servers, WARM_UP);
+            Parameters.warmUp(() -> {
+                editHere(servers, WARM_UP);
+                heal(servers, WARM_UP);
+                editThere(servers, ids, WARM_UP);
+                heal(servers, WARM_UP);
+            });
 
-            var here = new double[RUNS];
-            var there = new double[RUNS];
-            for (int run = 0; run < RUNS; run++) {
+            var here = new double[Parameters.runs()];
+            var there = new double[here.length];
+            var yardstick = new Yardstick(servers, Yardstick.POOL);
+            for (int run = 0; run < here.length; run++) {
                 editHere(servers, CUSTOMERS);
                 here[run] = heal(servers, CUSTOMERS);
                 editThere(servers, ids, CUSTOMERS);
                 there[run] = heal(servers, CUSTOMERS);
+                yardstick.measure();
             }
-            return List.of(result("differences that heal, of rows that were edited here", here), result("differences that heal, of objects that were edited in Stripe", there));
+            return List.of(
+                    Result.rate("differences that heal, of rows that were edited here", here, yardstick, TARGET, CUSTOMERS),
+                    Result.rate("differences that heal, of objects that were edited in Stripe", there, yardstick, TARGET, CUSTOMERS));
         }
-    }
-
-    private static Result result(String what, double[] rates) {
-        double rate = Result.median(rates);
-        return new Result(what, Result.number(rate) + "/s", "", "≥ " + Result.number(TARGET) + "/s", rate >= TARGET, CUSTOMERS, RUNS);
     }
 
     private static void editHere(Servers servers, int n) throws Exception {

@@ -20,6 +20,7 @@ final class KeepAliveConnection implements AutoCloseable {
     KeepAliveConnection(int port) throws IOException {
         socket = new Socket(InetAddress.getLoopbackAddress(), port);
         socket.setTcpNoDelay(true);
+        socket.setSoTimeout(60_000);
         out = socket.getOutputStream();
         in = new BufferedInputStream(socket.getInputStream());
     }

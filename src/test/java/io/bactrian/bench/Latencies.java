@@ -35,17 +35,17 @@ public final class Latencies {
     }
 
     /** A row from several runs: the median of their medians, and of their 99th percentiles. Targets are in milliseconds. */
-    static Result result(String what, List<Latencies> runs, double targetP50, double targetP99) {
+    static Result result(String what, List<Latencies> runs, Yardstick yardstick, double targetP50, double targetP99) {
         double p50 = median(runs, Latencies::p50);
         double p99 = median(runs, Latencies::p99);
         return new Result(what, Result.millis(p50), Result.millis(p99), "≤ %.0f / %.0f ms".formatted(targetP50, targetP99),
-                p50 <= targetP50 && p99 <= targetP99, runs.get(0).count(), runs.size());
+                p50 <= targetP50 && p99 <= targetP99, runs.get(0).count(), runs.size()).beside(yardstick.multiple(p50));
     }
 
     /** A row without a target. */
-    static Result result(String what, List<Latencies> runs) {
-        return Result.reported(what, Result.millis(median(runs, Latencies::p50)), Result.millis(median(runs, Latencies::p99)),
-                runs.get(0).count(), runs.size());
+    static Result result(String what, List<Latencies> runs, Yardstick yardstick) {
+        double p50 = median(runs, Latencies::p50);
+        return Result.reported(what, Result.millis(p50), Result.millis(median(runs, Latencies::p99)), runs.get(0).count(), runs.size()).beside(yardstick.multiple(p50));
     }
 
     static double median(List<Latencies> runs, ToDoubleFunction<Latencies> value) {

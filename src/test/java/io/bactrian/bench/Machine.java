@@ -19,8 +19,13 @@ final class Machine {
     static String describe() throws IOException, SQLException {
         var system = ManagementFactory.getPlatformMXBean(com.sun.management.OperatingSystemMXBean.class);
         return String.format(Locale.ROOT, "%s %s, %d cores, %d GB, load average %.1f at the start; JDK %s, Postgres %s, Kafka %s",
-                system.getName(), system.getArch(), system.getAvailableProcessors(), system.getTotalMemorySize() / GIGABYTE, system.getSystemLoadAverage(),
+                system.getName(), system.getArch(), system.getAvailableProcessors(), system.getTotalMemorySize() / GIGABYTE, load(),
                 Runtime.version(), postgresVersion(), AppInfoParser.getVersion());
+    }
+
+    /** The load average of the last minute. */
+    static double load() {
+        return ManagementFactory.getOperatingSystemMXBean().getSystemLoadAverage();
     }
 
     private static String postgresVersion() throws IOException, SQLException {

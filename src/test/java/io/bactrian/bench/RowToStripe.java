@@ -17,13 +17,12 @@ import org.postgresql.PGConnection;
  */
 final class RowToStripe implements Benchmark {
 
-    private static final int RUNS = 3;
     private static final int RATE = 20;
     private static final int WARM_UP = 5 * RATE;
     private static final int EDITS = 8 * RATE;
     private static final int CUSTOMERS = 500;
-    private static final double TARGET_P50 = 50;
-    private static final double TARGET_P99 = 250;
+    private static final double TARGET_P50 = 20;
+    private static final double TARGET_P99 = 100;
 
     /** So far: no two write the same. */
     private int edits;
@@ -41,19 +40,23 @@ final class RowToStripe implements Benchmark {
                     create trigger tell after update of description on customers for each row execute function tell();""");
             var ids = externalIds(servers);
 
-            toStripe(servers, WARM_UP);
-            toRow(servers, ids, WARM_UP);
+            Parameters.warmUp(() -> {
+                toStripe(servers, WARM_UP);
+                toRow(servers, ids, WARM_UP);
+            });
+            var yardstick = new Yardstick(servers, 1);
             var toStripe = new ArrayList<Latencies>();
             var toRow = new ArrayList<Latencies>();
-            for (int run = 0; run < RUNS; run++) {
+            for (int run = 0; run < Parameters.runs(); run++) {
                 toStripe.add(toStripe(servers, EDITS));
                 toRow.add(toRow(servers, ids, EDITS));
+                yardstick.measure();
             }
             servers.expect("failures", 0, "select count(*) from sync.failure");
             servers.expect("conflicts", 0, "select count(*) from sync.conflict");
             return List.of(
-                    Latencies.result("row → Stripe, " + RATE + " updates/s", toStripe, TARGET_P50, TARGET_P99),
-                    Latencies.result("Stripe → row, " + RATE + " edits/s", toRow));
+                    Latencies.result("row → Stripe, " + RATE + " updates/s", toStripe, yardstick, TARGET_P50, TARGET_P99),
+                    Latencies.result("Stripe → row, " + RATE + " edits/s", toRow, yardstick));
         }
     }
 

@@ -7,6 +7,10 @@ import java.io.IOException;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.LockSupport;
+import org.postgresql.PGConnection;
 
 /** What the application needs around it, new and empty: a durable Postgres with settings as it comes, a broker, Stripe's simulator. */
 final class Servers implements AutoCloseable {
@@ -14,6 +18,7 @@ final class Servers implements AutoCloseable {
     final SandboxPostgres postgres;
     final SandboxKafka kafka;
     final StripeSimulator stripe;
+    private final Set<Long> ownBackends = ConcurrentHashMap.newKeySet();
 
     private Servers() throws IOException {
         postgres = SandboxPostgres.startTemporary();
@@ -27,7 +32,19 @@ final class Servers implements AutoCloseable {
 
     /** A connection of one's own, committing each statement. */
     Connection connect() throws SQLException {
-        return DriverManager.getConnection(postgres.jdbcUrl(), SandboxPostgres.NAME, SandboxPostgres.NAME);
+        var connection = DriverManager.getConnection(postgres.jdbcUrl(), SandboxPostgres.NAME, SandboxPostgres.NAME);
+        ownBackends.add(backend(connection));
+        return connection;
+    }
+
+    /** The process of Postgres that serves this connection. */
+    static long backend(Connection connection) throws SQLException {
+        return connection.unwrap(PGConnection.class).getBackendPID();
+    }
+
+    /** The processes of Postgres that work for the benchmark itself, those included that have ended. */
+    Set<Long> ownBackends() {
+        return ownBackends;
     }
 
     /** Runs SQL with those parameters in a transaction of its own. */
@@ -64,17 +81,18 @@ final class Servers implements AutoCloseable {
         }
     }
 
-    /** Returns when a query counts that. */
+    /** Returns when a query counts that. It is asked so seldom that the asking takes at most a twentieth of a processor. */
     void await(long expected, String sql) throws SQLException {
         try (var connection = connect(); var statement = connection.prepareStatement(sql)) {
-            var pace = new Pace(200);
-            for (long deadline = System.nanoTime() + 120_000_000_000L; System.nanoTime() < deadline; pace.await()) {
+            for (long deadline = System.nanoTime() + 120_000_000_000L; System.nanoTime() < deadline;) {
+                long begin = System.nanoTime();
                 try (var rows = statement.executeQuery()) {
                     rows.next();
                     if (rows.getLong(1) == expected) {
                         return;
                     }
                 }
+                LockSupport.parkNanos(Math.max(5_000_000, 20 * (System.nanoTime() - begin)));
             }
         }
         throw new IllegalStateException("not within two minutes: " + expected + " by " + sql);

@@ -1,11 +1,12 @@
 package io.bactrian.bench;
 
+import io.bactrian.bench.CustomerEvents.Load;
 import io.bactrian.sandbox.stripe.ApiCall;
-import java.time.Duration;
-import java.time.Instant;
+import java.sql.SQLException;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
-import java.util.concurrent.Callable;
+import java.util.Locale;
 
 /**
  * How many of Stripe's events the application takes, and how long each waits for its answer, which comes after the commit: each makes a customer, or changes the
@@ -17,171 +18,93 @@ import java.util.concurrent.Callable;
 final class Webhooks implements Benchmark {
 
     private static final int[] CONNECTIONS = {16, 64};
-    private static final int CUSTOMERS = 5_000;
-    private static final int RUNS = 3;
-    private static final Duration WARM_UP = Duration.ofSeconds(60);
+    private static final int EVENTS = 5_000;
     private static final double TARGET_P99 = 40;
     private static final double TARGET_MILLIS = 1.2;
     private static final double[] TARGET_RATIO = {1.5, 2};
     private static final long MEMORY_TARGET = 400;
 
-    private final long time = Instant.now().getEpochSecond() - 1_000_000;
-    private int customers;
-    private int version;
-    private long events;
+    private final CustomerEvents events = new CustomerEvents();
 
-    /** Where events are sent, and what the answer to one must contain. */
-    private record Receiver(int port, String path, String created, String updated) {
+    /** What one load at one number of connections comes to. */
+    private record Figures(Processors processors, List<Receiver.Run> ours, List<Receiver.Run> theirs) {
+        private Figures(Servers servers, Application application) throws SQLException {
+            this(Processors.withBroker(servers, application), new ArrayList<>(), new ArrayList<>());
+        }
     }
 
     @Override
     public List<Result> run() throws Exception {
         var results = new ArrayList<Result>();
         try (var servers = Servers.start(); var application = Application.start(servers); var peer = Peer.start(servers)) {
-            var ours = new Receiver(application.port(), "/webhooks/stripe", "\"created\"", "\"applied\"");
-            var theirs = peer == null ? null : new Receiver(peer.port(), peer.path(), "", "");
-            for (long end = System.nanoTime() + WARM_UP.toNanos(); customers == 0 || System.nanoTime() < end;) {
-                create(CONNECTIONS[0], ours, theirs);
-                update(CONNECTIONS[0], ours, theirs);
-            }
+            var ours = new Receiver(application.port(), "/webhooks/stripe", true);
+            var theirs = peer == null ? null : new Receiver(peer.port(), peer.path(), false);
+            Parameters.warmUp(() -> {
+                for (var load : Load.values()) {
+                    send(load, CONNECTIONS[0], ours, theirs, new Figures(servers, application));
+                }
+            });
             servers.awaitEmptyOutbox();
-            var processors = new Processors(servers, application);
             for (int i = 0; i < CONNECTIONS.length; i++) {
-                measure(CONNECTIONS[i], ours, theirs, TARGET_RATIO[i], servers, processors, results);
+                var yardstick = new Yardstick(servers, CONNECTIONS[i]);
+                var figures = new EnumMap<Load, Figures>(Load.class);
+                for (var load : Load.values()) {
+                    figures.put(load, new Figures(servers, application));
+                }
+                for (int run = 0; run < Parameters.runs(); run++) {
+                    for (var load : Load.values()) {
+                        send(load, CONNECTIONS[i], ours, theirs, figures.get(load));
+                        servers.awaitEmptyOutbox();
+                        figures.get(load).processors.end();
+                    }
+                    yardstick.measure();
+                }
+                for (var load : Load.values()) {
+                    tell(load.name().toLowerCase(Locale.ROOT) + ", " + CONNECTIONS[i] + " connections", figures.get(load), yardstick, TARGET_RATIO[i], results);
+                }
             }
             long memory = application.residentBytes() >> 20;
             results.add(new Result("memory of the application after these webhooks", memory + " MB", "", "≤ " + MEMORY_TARGET + " MB", memory <= MEMORY_TARGET, 1, 1));
 
-            servers.expect("customers", customers, "select count(*) from customers");
-            servers.expect("rows with the last name", customers, "select count(*) from customers where name = description || ' ' || email || ' v" + version + "'");
-            servers.expect("events in the ledger", events, "select count(*) from sync.event");
+            events.expectApplied(servers);
             servers.expect("failures", 0, "select count(*) from sync.failure");
             Servers.expect("writes to Stripe", 0, servers.stripe.apiCalls().stream().filter(ApiCall::wrote).count());
         }
         return results;
     }
 
-    private void measure(int connections, Receiver ours, Receiver theirs, double target, Servers servers, Processors processors, List<Result> results) throws Exception {
-        var createdThere = new ArrayList<Run>();
-        var updatedThere = new ArrayList<Run>();
-        var created = new ArrayList<Run>();
-        var updated = new ArrayList<Run>();
-        double createdMillis = 0;
-        double updatedMillis = 0;
-        for (int run = 0; run < RUNS; run++) {
-            created.add(create(connections, ours, theirs, createdThere, processors::begin));
-            servers.awaitEmptyOutbox();
-            createdMillis += processors.millis() / RUNS / CUSTOMERS;
-            updated.add(update(connections, ours, theirs, updatedThere, processors::begin));
-            servers.awaitEmptyOutbox();
-            updatedMillis += processors.millis() / RUNS / CUSTOMERS;
-        }
-        tell("created", connections, created, createdThere, createdMillis, target, results);
-        tell("updated", connections, updated, updatedThere, updatedMillis, target, results);
-        results.add(Result.reported("of that, the last updates: " + processors.describe(CUSTOMERS), "", "", CUSTOMERS, 1));
-    }
-
-    private static void tell(String what, int connections, List<Run> ours, List<Run> theirs, double millis, double target, List<Result> results) {
-        var name = what + ", " + connections + " connections";
-        double rate = rate(ours);
-        double p99 = Latencies.median(ours.stream().map(Run::latencies).toList(), Latencies::p99);
-        double p50 = Latencies.median(ours.stream().map(Run::latencies).toList(), Latencies::p50);
-        results.add(Result.reported("webhooks: " + name, Result.number(rate) + "/s", "", CUSTOMERS, RUNS));
-        results.add(new Result("webhook → answer: " + name, Result.millis(p50), Result.millis(p99), "p99 ≤ " + Result.number(TARGET_P99) + " ms", p99 <= TARGET_P99,
-                CUSTOMERS, RUNS));
-        results.add(new Result("processor time of all an event: " + name, "%.2f ms".formatted(millis), "", "≤ " + TARGET_MILLIS + " ms", millis <= TARGET_MILLIS,
-                CUSTOMERS, RUNS));
-        if (!theirs.isEmpty()) {
-            double ratio = rate / rate(theirs);
-            results.add(new Result("of the peer's " + Result.number(rate(theirs)) + "/s: " + name, "%.2f".formatted(ratio), "its p99 "
-                    + Result.millis(Latencies.median(theirs.stream().map(Run::latencies).toList(), Latencies::p99)), "≥ " + target, ratio >= target, CUSTOMERS, RUNS));
-        }
-    }
-
-    private record Run(double rate, Latencies latencies) {
-    }
-
-    private static double rate(List<Run> runs) {
-        return Result.median(runs.stream().mapToDouble(Run::rate).toArray());
-    }
-
-    private void create(int connections, Receiver ours, Receiver theirs) throws Exception {
-        create(connections, ours, theirs, new ArrayList<>(), () -> { });
-    }
-
-    private void update(int connections, Receiver ours, Receiver theirs) throws Exception {
-        update(connections, ours, theirs, new ArrayList<>(), () -> { });
-    }
-
-    private Run create(int connections, Receiver ours, Receiver theirs, List<Run> there, Runnable beforeOurs) throws Exception {
-        int first = customers;
-        customers += CUSTOMERS;
-        version = 0;
-        Event event = (customer, receiver) -> StripeEvents.created(receiver.path, first + customer, name(first + customer, 0), time);
+    private void send(Load load, int connections, Receiver ours, Receiver theirs, Figures figures) throws Exception {
+        var next = events.next(load, EVENTS);
         if (theirs != null) {
-            there.add(send(connections, theirs, theirs.created, event));
+            figures.theirs.add(theirs.send(next, connections, () -> { }));
         }
-        events += CUSTOMERS;
-        beforeOurs.run();
-        return send(connections, ours, ours.created, event);
+        figures.ours.add(ours.send(next, connections, figures.processors::begin));
     }
 
-    private Run update(int connections, Receiver ours, Receiver theirs, List<Run> there, Runnable beforeOurs) throws Exception {
-        int first = customers - CUSTOMERS;
-        version++;
-        Event event = (customer, receiver) -> StripeEvents.updated(receiver.path, first + customer, name(first + customer, version), name(first + customer, version - 1),
-                version, time + version);
-        if (theirs != null) {
-            there.add(send(connections, theirs, theirs.updated, event));
-        }
-        events += CUSTOMERS;
-        beforeOurs.run();
-        return send(connections, ours, ours.updated, event);
-    }
-
-    private interface Event {
-        byte[] about(int customer, Receiver receiver);
-    }
-
-    private static String name(int customer, int version) {
-        return "made by the benchmark customer%d@example.com v%d".formatted(customer, version);
-    }
-
-    /** Sends one event about each customer, and makes sure that it had that outcome. */
-    private static Run send(int connections, Receiver receiver, String outcome, Event event) throws Exception {
-        var latencies = new Latencies();
-        var work = new ArrayList<Callable<Void>>();
-        for (int connection = 0; connection < connections; connection++) {
-            var requests = new ArrayList<byte[]>();
-            for (int customer = connection; customer < CUSTOMERS; customer += connections) {
-                requests.add(event.about(customer, receiver));
-            }
-            work.add(() -> send(receiver.port, requests, outcome, latencies));
-        }
-        var threads = Processors.senders(connections);
-        try {
-            long begin = System.nanoTime();
-            for (var done : threads.invokeAll(work)) {
-                done.get();
-            }
-            return new Run(CUSTOMERS / ((System.nanoTime() - begin) / 1e9), latencies);
-        } finally {
-            threads.shutdown();
+    private static void tell(String name, Figures figures, Yardstick yardstick, double target, List<Result> results) {
+        double rate = rate(figures.ours);
+        int runs = figures.ours.size();
+        results.add(Result.reported("webhooks: " + name, Result.number(rate) + "/s", "", EVENTS, runs).beside(yardstick.share(rate)));
+        double p99 = p99(figures.ours);
+        results.add(new Result("webhook → answer: " + name, Result.millis(Latencies.median(latencies(figures.ours), Latencies::p50)), Result.millis(p99),
+                "p99 ≤ " + Result.number(TARGET_P99) + " ms", p99 <= TARGET_P99, EVENTS, runs));
+        results.add(figures.processors.result("processor time of all an event: " + name, TARGET_MILLIS, (long) EVENTS * runs, runs));
+        if (!figures.theirs.isEmpty()) {
+            double ratio = rate / rate(figures.theirs);
+            results.add(new Result("of the peer's " + Result.number(rate(figures.theirs)) + "/s: " + name, "%.2f".formatted(ratio), "its p99 " + Result.millis(p99(figures.theirs)),
+                    "≥ " + target, ratio >= target, EVENTS, runs));
         }
     }
 
-    private static Void send(int port, List<byte[]> requests, String outcome, Latencies latencies) throws Exception {
-        try (var connection = new KeepAliveConnection(port)) {
-            for (var request : requests) {
-                long begin = System.nanoTime();
-                var answer = connection.send(request);
-                latencies.record(System.nanoTime() - begin);
-                if (!answer.startsWith("HTTP/1.1 200 ") || !answer.contains(outcome)) {
-                    throw new IllegalStateException("a webhook that should be " + outcome + " was answered " + answer);
-                }
-            }
-        }
-        Processors.note();
-        return null;
+    private static double rate(List<Receiver.Run> runs) {
+        return Result.median(runs.stream().mapToDouble(Receiver.Run::rate).toArray());
+    }
+
+    private static double p99(List<Receiver.Run> runs) {
+        return Latencies.median(latencies(runs), Latencies::p99);
+    }
+
+    private static List<Latencies> latencies(List<Receiver.Run> runs) {
+        return runs.stream().map(Receiver.Run::latencies).toList();
     }
 }
