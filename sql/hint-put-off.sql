@@ -4,4 +4,5 @@ select sync.put_off_hint(
          p_event_id   => :#${variable.event_id},
          p_denied     => :#${variable.denied}::boolean,
          p_permission => :#${variable.permission},
+         p_lasting    => :#${variable.lasting}::boolean,
          p_reason     => :#${variable.reason})::text

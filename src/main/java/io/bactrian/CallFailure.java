@@ -83,7 +83,8 @@ public final class CallFailure implements Failures {
 
     /**
      * Tells what the exception that a {@code doCatch} caught says: the variables {@code denied}, whether a permission is missing; {@code permission}, the system's
-     * name of it, or null; {@code missing}, whether the object is not there; and {@code reason}, without personal data.
+     * name of it, or null; {@code missing}, whether the object is not there; {@code lasting}, whether it will hardly succeed soon: nothing is away; and
+     * {@code reason}, without personal data.
      */
     public void refusal(Exchange exchange) {
         var exception = exchange.getProperty(Exchange.EXCEPTION_CAUGHT, Throwable.class);
@@ -92,6 +93,8 @@ public final class CallFailure implements Failures {
         exchange.setVariable("denied", meaning.equals(StripeApiException.DENIED));
         exchange.setVariable("permission", stripe == null ? null : stripe.getPermission());
         exchange.setVariable("missing", meaning.equals(Refused.GONE));
+        exchange.setVariable("lasting", meaning.isEmpty() ? causeOf(exception, DataAccessException.class) == null && !Refused.isNetwork(exception)
+                : meaning.equals(StripeApiException.PERMANENT) || meaning.equals(Refused.GONE));
         exchange.setVariable("reason", stripe == null ? exception.getClass().getSimpleName() : stripe.getMessage());
     }
 
