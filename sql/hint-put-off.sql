@@ -4,4 +4,5 @@ select sync.put_off_hint(
          p_event_id   => :event_id,
          p_denied     => :denied,
          p_permission => :permission,
+         p_lasting    => :lasting,
          p_reason     => :reason)::text

@@ -23,13 +23,30 @@ create or replace function sync.without_addresses(p_text text) returns text lang
   select regexp_replace(p_text, '[^[:space:]"''(<]+@[^[:space:]"'')>,;]+', '…', 'g');
 $$;
 
+-- What Postgres said, without personal data: what does not fit a type is quoted.
+create or replace function sync.without_values(p_sqlstate text, p_message text) returns text language sql immutable as $$
+  select case when left(p_sqlstate, 2) = '22' and p_sqlstate <> '22000'
+              then regexp_replace(p_message, '"[^"]*"', '"…"', 'g') else sync.without_addresses(p_message) end;
+$$;
+
+-- Keeps that Postgres does not take what is to become of a record here before it can be sent. False when that is the id of none.
+create or replace function sync.keep_refusal(p_system text, p_entity text, p_record_id text, p_sqlstate text, p_message text) returns boolean language plpgsql as $$
+begin
+  if sync.id(p_entity, p_record_id) is null then
+    return false;
+  end if;
+  perform sync.record_failure(p_system, p_entity, p_record_id, 'out', 'permanent', p_sqlstate,
+    format('its row cannot be what it has to be before it is sent: %s: mend the row or the table, then select sync.retry(%L, %L, %L)',
+           left(sync.without_values(p_sqlstate, p_message), 600), p_system, p_entity, p_record_id), null, null);
+  return true;
+end $$;
+
 -- Keeps why something that came in cannot be applied. What is ours to solve and may succeed next time is raised again:
 -- nothing is stored then, and whoever called calls again. Called from exception handlers only.
 create or replace function sync.keep_failure(
   p_system text, p_entity text, p_record_id text, p_sqlstate text, p_message text, p_request_id text) returns void language plpgsql as $$
 declare
-  v_reason text := case when left(p_sqlstate, 2) = '22' and p_sqlstate <> '22000'
-                        then regexp_replace(p_message, '"[^"]*"', '"…"', 'g') else sync.without_addresses(p_message) end; -- no personal data
+  v_reason text := sync.without_values(p_sqlstate, p_message);
 begin
   if p_sqlstate in ('55P03', '40P01', '40001', '57014', 'BA002') or left(p_sqlstate, 2) in ('08', '53', '57', '58', 'XX') then
     raise exception '%', p_message using errcode = p_sqlstate;

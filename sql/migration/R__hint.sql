@@ -28,8 +28,10 @@ begin
 end $$;
 
 -- The object of a hint cannot be read now: it is read again after a pause, which doubles from two seconds to five minutes. p_denied: for
--- want of a permission. Then its kind is not read until there is one; or if others of its kind are, it is a failure.
-create or replace function sync.put_off_hint(p_system text, p_event_id text, p_denied boolean, p_permission text, p_reason text) returns void language plpgsql as $$
+-- want of a permission. Then its kind is not read until there is one; or if others of its kind are, it is a failure. p_lasting: nothing is away,
+-- so that it is hardly different the next time: after five tries it is a failure, too.
+create or replace function sync.put_off_hint(p_system text, p_event_id text, p_denied boolean, p_permission text, p_lasting boolean, p_reason text)
+returns void language plpgsql as $$
 declare
   e sync.event;
 begin
@@ -39,6 +41,11 @@ begin
   elsif p_denied and not sync.stop_scope(p_system, e.entity, 'in', p_permission, p_reason, e.external_id, true) then
     perform sync.record_failure(p_system, e.entity, e.external_id, 'in', 'permanent', 'denied',
                                 'others of its kind may be read, but this one may not: ' || p_reason, p_event_id, null);
+    update sync.event t set outcome = 'failed' where t.system = p_system and t.event_id = p_event_id;
+  elsif not p_denied and p_lasting and e.tries >= 5 then
+    perform sync.record_failure(p_system, e.entity, e.external_id, 'in', 'permanent', 'unread',
+                                format('its object cannot be read and mapped: %s: once that is mended, select sync.retry(%L, %L, %L)',
+                                       left(p_reason, 600), p_system, e.entity, e.external_id), p_event_id, null);
     update sync.event t set outcome = 'failed' where t.system = p_system and t.event_id = p_event_id;
   else
     update sync.event t

@@ -87,7 +87,10 @@ public final class CallFailure implements Failures, CamelContextAware {
     @Override
     public Refusal refusal(String system, Throwable failure) {
         var stripe = causeOf(failure, StripeApiException.class);
-        return new Refusal(meaning(system, failure), stripe == null ? null : stripe.getPermission(), stripe == null ? failure.getClass().getSimpleName() : stripe.getMessage());
+        var meaning = meaning(system, failure);
+        boolean lasting = meaning.isEmpty() ? causeOf(failure, DataAccessException.class) == null && !Refused.isNetwork(failure)
+                : meaning.equals(StripeApiException.PERMANENT) || meaning.equals(Refused.GONE);
+        return new Refusal(meaning, stripe == null ? null : stripe.getPermission(), stripe == null ? failure.getClass().getSimpleName() : stripe.getMessage(), lasting);
     }
 
     @Override

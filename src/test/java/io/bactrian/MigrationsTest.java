@@ -9,6 +9,7 @@ import io.bactrian.sync.Writes;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.stream.Stream;
@@ -118,6 +119,50 @@ class MigrationsTest {
             for (var others : List.of("bactrian:customers:2:5:hash", "bactrian:customers:22:4:hash", "bactrian:another:customers:2:5:hash", "", "4")) {
                 assertEquals(null, sql.text(revision, others), others);
             }
+        }
+    }
+
+    @Test
+    void what_was_agreed_on_about_lines_of_invoices_gets_their_amounts() throws Exception {
+        var database = TestServices.emptyDatabase();
+        new OldInstallation(Duration.ofMinutes(1)).restore(database.dataSource());
+        try (var sql = Sql.open(database.dataSource())) {
+            assertEquals("0", sql.text("select count(*) from sync.link where hub_base::text like '%\"amount\"%' or remote_base::text like '%\"amount\"%'"));
+            Migrations.run(database.dataSource());
+            var lines = "select l.record_id || ' ' || f.key || ' ' || (f.value ->> 'amount') from sync.link l, jsonb_each(l.%s) f where f.key like 'invoice_items/%%' and f.value <> 'null' order by l.record_id::bigint, f.key";
+            var agreed = List.of("1 invoice_items/1 24000", "1 invoice_items/2 450", "2 invoice_items/3 3000", "3 invoice_items/4 12000", "4 invoice_items/5 700", "4 invoice_items/6 -100",
+                    "5 invoice_items/7 500", "6 invoice_items/8 100", "6 invoice_items/9 200", "7 invoice_items/10 4500", "8 invoice_items/11 10000");
+            assertEquals(agreed, sql.texts(lines.formatted("hub_base")));
+            assertEquals(agreed, sql.texts(lines.formatted("remote_base")));
+            assertEquals(List.of(), sql.texts("select l.record_id from sync.link l, sync.read(l.entity, l.record_id) r, jsonb_each(l.hub_base) f"
+                    + " where l.entity = 'invoices' and l.in_flight_op is null and f.key like 'invoice_items/%' and f.value is distinct from r -> f.key and r is not null"));
+        }
+    }
+
+    @Test
+    void what_an_older_version_began_is_looked_for_and_what_it_could_not_map_is_read() throws Exception {
+        try (var sql = Sql.open(TestServices.database().dataSource())) {
+            sql.run("""
+                    insert into sync.link (system, entity, record_id, external_id, in_flight_op, in_flight, in_flight_base, in_flight_at, hub_base)
+                    values ('stripe', 'customers', '1', null, 'create', '{"name": "Ada"}', null, now(), null),
+                           ('stripe', 'invoices', '1', null, 'create', '{"memo": "m", "total": 5}', null, now(), null),
+                           ('ledger', 'invoices', '1', null, 'create', '{"memo": "m", "total": 5}', null, now(), null),
+                           ('ledger', 'invoices', '2', 'l_2', null, null, null, null, '{"total": 7}'),
+                           ('stripe', 'invoice_items', '3', 'ii_3', null, null, null, null, null),
+                           ('stripe', 'invoices', '3', 'in_3', 'update', '{"invoice_items/3": {"quantity": 2}}', null, now(), null),
+                           ('stripe', 'invoices', '4', 'in_4', 'update', '{"invoice_items/4": {"quantity": 2}}', null, now(), null),
+                           ('stripe', 'invoices', '5', 'in_5', 'update', '{"invoice_items/5": null}', null, now(), null)""");
+            sql.run("""
+                    insert into sync.event (system, event_id, entity, type, created, external_id, outcome, held)
+                    values ('stripe', 'evt_1', 'customers', 'customer.updated', now(), 'cus_1', 'failed',
+                            '{"event": "{\\"id\\": \\"evt_1\\", \\"type\\": \\"customer.updated\\", \\"at\\": 5, \\"external_id\\": \\"cus_1\\"}", "error": "cannot map it", "fields": ["name"], "policy": "newest"}')""");
+            sql.run("select sync.record_failure('stripe', 'customers', 'cus_1', 'in', 'permanent', '22000', 'cannot map it', 'evt_1', null)");
+            sql.run(Files.readString(Path.of("sql/migration/V22__in_flight.sql")));
+            assertEquals(List.of("ledger invoices 1 {\"memo\": \"m\", \"total\": 5}", "stripe customers 1 {\"name\": \"Ada\"}", "stripe invoices 1 {\"memo\": \"m\"}"),
+                    sql.texts("select concat_ws(' ', system, entity, record_id, in_flight) from sync.link where find_first order by 1"));
+            assertEquals(List.of("4"), sql.texts("select record_id from sync.link where in_flight_at = 'epoch'"));
+            assertEquals("what came in was applied again: hint", sql.text("select sync.retry('stripe', 'customers', 'cus_1')"));
+            assertEquals("{name}", sql.text("select array(select jsonb_array_elements_text(held -> 'fields'))::text from sync.event where outcome = 'hint'"));
         }
     }
 }

@@ -97,7 +97,8 @@ public final class Hints implements CamelContextAware {
             return;
         }
         LOG.warn("the object of event {} cannot be read or applied now, it is tried again ({})", id, failure.getClass().getSimpleName());
-        statements.row("sql/hint-put-off.sql", event.addValue("denied", refusal.isDenied()).addValue("permission", refusal.permission()).addValue("reason", refusal.reason()));
+        statements.row("sql/hint-put-off.sql", event.addValue("denied", refusal.isDenied()).addValue("permission", refusal.permission())
+                .addValue("lasting", refusal.lasting()).addValue("reason", refusal.reason()));
     }
 
     public void setDataSource(DataSource dataSource) {

@@ -20,8 +20,9 @@ public interface Failures {
      * @param kind what the system's answer means, {@code transient}, {@code permanent}, {@code denied}, {@code fatal}, or {@code gone}, the object; empty when none came
      * @param permission the system's name of what is missing, or null
      * @param reason what a person needs to know, without personal data
+     * @param lasting whether it will hardly be different soon: nothing is away
      */
-    record Refusal(String kind, String permission, String reason) {
+    record Refusal(String kind, String permission, String reason, boolean lasting) {
 
         /** Whether a permission is missing. */
         public boolean isDenied() {

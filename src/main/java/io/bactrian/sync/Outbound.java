@@ -1,6 +1,7 @@
 package io.bactrian.sync;
 
 import io.micrometer.core.instrument.MeterRegistry;
+import java.sql.SQLException;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -22,6 +23,7 @@ import org.apache.camel.support.DefaultExchange;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.dao.DataIntegrityViolationException;
+import org.springframework.jdbc.core.JdbcTemplate;
 
 /**
  * Makes other systems equal to the records that changed here. One for all systems: what it knows of each is said by the parameters of the templates integration and
@@ -33,6 +35,7 @@ public final class Outbound implements CamelContextAware {
     private static final Logger LOG = LoggerFactory.getLogger(Outbound.class);
     private static final String CONCURRENCY = "8"; // of a system for which none is set
 
+    private static final String REFUSE = "select sync.keep_refusal(?, ?, ?, ?, ?)";
     private static final String TRANSACTION = "\"txId\":";
     private static final long AGAIN_AFTER_MILLIS = 1000;
 
@@ -142,8 +145,23 @@ public final class Outbound implements CamelContextAware {
         try {
             machinery().writer.sync(work);
         } catch (DataIntegrityViolationException e) {
-            LOG.error("{} {}: skipped a message whose key cannot be the id of a record: {}", work.integration().system(), work.integration().entity(), work.cause());
+            refuse(work, e);
         }
+    }
+
+    /** Postgres does not take what is to become of the record, and would not the next time either: a person sees it, unless that cannot be the id of a record. */
+    private void refuse(Work work, DataIntegrityViolationException refusal) {
+        var integration = work.integration();
+        var postgres = refusal.getMostSpecificCause();
+        try {
+            if (Boolean.TRUE.equals(new JdbcTemplate(dataSource).queryForObject(REFUSE, Boolean.class, integration.system(), integration.entity(), work.recordId(),
+                    postgres instanceof SQLException sql ? sql.getSQLState() : "23000", postgres.getMessage()))) {
+                return;
+            }
+        } catch (DataIntegrityViolationException e) {
+            // Not even text to Postgres.
+        }
+        LOG.error("{} {}: skipped a message whose key cannot be the id of a record: {}", integration.system(), integration.entity(), work.cause());
     }
 
     private void await(Object group, Look look) {

@@ -2,16 +2,18 @@ package io.bactrian.watch;
 
 import io.bactrian.capture.Topics;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
-import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Function;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.apache.camel.CamelContext;
 import org.apache.camel.CamelContextAware;
 import org.apache.camel.Route;
+import org.apache.camel.component.kafka.KafkaConfiguration;
 import org.apache.camel.component.kafka.KafkaEndpoint;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.ListConsumerGroupOffsetsSpec;
@@ -29,6 +31,9 @@ public final class ConsumerLag implements CamelContextAware {
 
     private Topics topics;
     private CamelContext camel;
+
+    private record Reading(String group, String topic) {
+    }
 
     /**
      * What the brokers say.
@@ -48,14 +53,18 @@ public final class ConsumerLag implements CamelContextAware {
         var answer = new Answer(new ArrayList<>(), new ArrayList<>());
         ExecutionException failure = null;
         try (var admin = topics.admin()) {
-            var groups = groups();
-            var descriptions = admin.describeTopics(Set.copyOf(groups.values())).topicNameValues();
-            var places = admin.listConsumerGroupOffsets(groups.keySet().stream().collect(Collectors.toMap(Function.identity(), group -> new ListConsumerGroupOffsetsSpec())));
-            for (var group : groups.entrySet()) {
+            var readings = readings(admin);
+            if (readings.isEmpty()) {
+                return answer;
+            }
+            var descriptions = admin.describeTopics(readings.stream().map(Reading::topic).collect(Collectors.toSet())).topicNameValues();
+            var places = admin.listConsumerGroupOffsets(readings.stream().map(Reading::group).distinct()
+                    .collect(Collectors.toMap(Function.identity(), group -> new ListConsumerGroupOffsetsSpec())));
+            for (var one : readings) {
                 try {
-                    answer.lags.addAll(read(admin, group.getKey(), descriptions.get(group.getValue()).get(), places.partitionsToOffsetAndMetadata(group.getKey()).get()));
+                    answer.lags.addAll(read(admin, one.group, descriptions.get(one.topic).get(), places.partitionsToOffsetAndMetadata(one.group).get()));
                 } catch (ExecutionException e) {
-                    answer.unread.add(new Unread(group.getKey(), group.getValue(), e.getCause() instanceof UnknownTopicOrPartitionException ? null : Causes.root(e)));
+                    answer.unread.add(new Unread(one.group, one.topic, e.getCause() instanceof UnknownTopicOrPartitionException ? null : Causes.root(e)));
                     failure = e;
                 }
             }
@@ -83,11 +92,23 @@ public final class ConsumerLag implements CamelContextAware {
                 .entrySet().stream().collect(Collectors.toMap(Map.Entry::getKey, entry -> entry.getValue().offset()));
     }
 
-    /** The groups, and the topic that each reads. */
-    private Map<String, String> groups() {
-        return camel.getRoutes().stream().map(Route::getEndpoint)
-                .filter(KafkaEndpoint.class::isInstance).map(endpoint -> ((KafkaEndpoint) endpoint).getConfiguration())
-                .collect(Collectors.toMap(kafka -> kafka.getGroupId(), kafka -> kafka.getTopic(), (one, other) -> one, TreeMap::new));
+    /** Who reads what. A route without a group has a new one at each start, which nobody is behind in; a pattern is what there is of it. */
+    private List<Reading> readings(Admin admin) throws ExecutionException, InterruptedException {
+        var readings = new TreeSet<>(Comparator.comparing(Reading::group).thenComparing(Reading::topic));
+        for (var kafka : camel.getRoutes().stream().map(Route::getEndpoint).filter(KafkaEndpoint.class::isInstance).map(one -> ((KafkaEndpoint) one).getConfiguration()).toList()) {
+            if (kafka.getGroupId() != null) {
+                topics(admin, kafka).forEach(topic -> readings.add(new Reading(kafka.getGroupId(), topic)));
+            }
+        }
+        return List.copyOf(readings);
+    }
+
+    private static List<String> topics(Admin admin, KafkaConfiguration kafka) throws ExecutionException, InterruptedException {
+        if (!kafka.isTopicIsPattern()) {
+            return List.of(kafka.getTopic().split(","));
+        }
+        var pattern = Pattern.compile(kafka.getTopic()).asMatchPredicate();
+        return admin.listTopics().names().get().stream().filter(pattern).toList();
     }
 
     /** What connects to the brokers. */

@@ -126,6 +126,23 @@ class FieldDirectionRouteTest {
     }
 
     @Test
+    void an_edit_that_the_table_does_not_let_us_put_back_is_a_failure_that_says_so() throws Exception {
+        var id = invoice("memo", "'x'");
+        scene.awaitEqual();
+        scene.run("alter table invoices add constraint invoices_paid check (amount_paid > 0) not valid");
+        try {
+            scene.run("update invoices set amount_paid = 500 where id = " + id);
+            var reason = scene.refusal("invoices", id);
+            assertTrue(reason.contains("\"invoices_paid\"") && reason.contains("select sync.retry('stripe', 'invoices', '" + id + "')"), reason);
+        } finally {
+            scene.run("alter table invoices drop constraint invoices_paid");
+        }
+        scene.run("select sync.retry('stripe', 'invoices', '" + id + "')");
+        scene.awaitText("0", "select amount_paid from invoices where id = " + id);
+        scene.awaitEqual();
+    }
+
+    @Test
     void an_amount_paid_that_is_inserted_here_is_what_stripe_says_once_it_is_there() throws Exception {
         var id = invoice("amount_paid", "500");
         scene.linked("invoices", id);

@@ -4,6 +4,7 @@ import static io.bactrian.routes.StripeScene.eventually;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import io.bactrian.sandbox.stripe.Fault;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
@@ -78,5 +79,29 @@ class RawEventsTest {
         scene.run("select sync.retry('stripe', 'customers', '" + id + "')");
         scene.awaitText("Ada", "select name from customers where id = " + scene.record("customers", customer));
         scene.awaitEqual();
+    }
+
+    @Test
+    void an_object_that_can_never_be_completed_is_a_failure_after_some_tries() throws Exception {
+        scene.application().stopRoute("stripe-products-complete");
+        String id;
+        try {
+            var product = scene.dashboard().createProduct(Map.of("name", "Lamp", "unit_amount", 1999, "currency", "eur"));
+            id = id(product);
+            eventually().until(() -> {
+                scene.run("update sync.event set try_at = now() where outcome = 'hint' and try_at > now() + interval '1 second' and try_at < now() + interval '29 seconds'");
+                return !scene.texts("select 1 from sync.failure where record_id = '" + id(product) + "'").isEmpty();
+            });
+            assertEquals("unread failed", scene.text("select f.code || ' ' || e.outcome from sync.failure f join sync.event e on e.event_id = f.request_id where f.record_id = '" + id + "'"));
+        } finally {
+            scene.application().startRoute("stripe-products-complete");
+        }
+        scene.run("select sync.retry('stripe', 'products', '" + id + "')");
+        scene.awaitText("Lamp 1999", "select name || ' ' || unit_amount from products where id in (select record_id::bigint from sync.link where external_id = '" + id + "')");
+        scene.awaitEqual();
+    }
+
+    private static String id(JsonNode object) {
+        return object.get("id").asText();
     }
 }
