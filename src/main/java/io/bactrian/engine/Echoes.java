@@ -1,12 +1,17 @@
 package io.bactrian.engine;
 
-import static io.bactrian.engine.States.get;
-import static io.bactrian.engine.States.same;
+import static io.bactrian.state.States.get;
+import static io.bactrian.state.States.same;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.bactrian.engine.Hub.Conflict;
+import io.bactrian.state.Link;
+import io.bactrian.state.Policies;
+import io.bactrian.state.Side;
+import io.bactrian.state.States;
+import io.bactrian.state.Times;
 import java.time.Instant;
 import java.util.Comparator;
 import java.util.List;

@@ -1,13 +1,17 @@
 package io.bactrian.engine;
 
-import static io.bactrian.engine.States.get;
-import static io.bactrian.engine.States.isPart;
-import static io.bactrian.engine.States.join;
-import static io.bactrian.engine.States.pick;
-import static io.bactrian.engine.States.same;
+import static io.bactrian.state.States.get;
+import static io.bactrian.state.States.isPart;
+import static io.bactrian.state.States.join;
+import static io.bactrian.state.States.pick;
+import static io.bactrian.state.States.same;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.bactrian.state.Link;
+import io.bactrian.state.Policies;
+import io.bactrian.state.States;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.stream.Stream;
@@ -82,5 +86,21 @@ final class Flight {
             }
         }
         return all;
+    }
+
+    /** A call that was claimed, in words: what was sent, not what it says. */
+    static String describe(Link link) {
+        return switch (link.inFlightOp == null ? "" : link.inFlightOp) {
+            case "create" -> "create in " + link.system;
+            case "update" -> "update in " + link.system + " of " + String.join(", ", States.names(link.inFlight).stream().sorted().toList());
+            case "delete" -> "delete in " + link.system;
+            case "fetch" -> (States.names(link.inFlight, "point") ? "pointer added, and read from " : "read from ") + link.system;
+            default -> "write to " + link.system + ", whose event came before the answer";
+        };
+    }
+
+    /** What the timeline tells besides: how long it took, in milliseconds. */
+    static ObjectNode details(Outgoing hub, Link link, ObjectNode told) {
+        return States.join(told).put("ms", link.claimedAt == null ? null : Duration.between(link.claimedAt, hub.now()).toMillis());
     }
 }

@@ -2,6 +2,9 @@ package io.bactrian.engine;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.bactrian.state.Link;
+import io.bactrian.state.Side;
+import io.bactrian.state.Table;
 import java.util.List;
 import java.util.function.Consumer;
 

@@ -2,6 +2,7 @@ package io.bactrian.engine;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.bactrian.state.Link;
 import java.util.List;
 import java.util.function.BiConsumer;
 

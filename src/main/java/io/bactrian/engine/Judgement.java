@@ -1,11 +1,17 @@
 package io.bactrian.engine;
 
-import static io.bactrian.engine.States.get;
-import static io.bactrian.engine.States.join;
-import static io.bactrian.engine.States.moved;
-import static io.bactrian.engine.States.text;
+import static io.bactrian.state.States.get;
+import static io.bactrian.state.States.join;
+import static io.bactrian.state.States.moved;
+import static io.bactrian.state.States.text;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.bactrian.state.Keys;
+import io.bactrian.state.Link;
+import io.bactrian.state.Policies;
+import io.bactrian.state.States;
+import io.bactrian.state.Times;
+import io.bactrian.state.Unfit;
 import java.math.BigDecimal;
 import java.time.Instant;
 import java.util.List;

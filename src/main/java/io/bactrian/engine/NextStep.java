@@ -1,13 +1,18 @@
 package io.bactrian.engine;
 
-import static io.bactrian.engine.States.get;
-import static io.bactrian.engine.States.isPart;
-import static io.bactrian.engine.States.join;
-import static io.bactrian.engine.States.moved;
-import static io.bactrian.engine.States.pick;
+import static io.bactrian.state.States.get;
+import static io.bactrian.state.States.isPart;
+import static io.bactrian.state.States.join;
+import static io.bactrian.state.States.moved;
+import static io.bactrian.state.States.pick;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.bactrian.engine.Hub.Conflict;
+import io.bactrian.state.Keys;
+import io.bactrian.state.Link;
+import io.bactrian.state.Policies;
+import io.bactrian.state.Side;
+import io.bactrian.state.States;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;

@@ -1,6 +1,7 @@
 package io.bactrian.engine;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.bactrian.state.Link;
 import java.time.Instant;
 import java.util.List;
 

@@ -1,9 +1,11 @@
 package io.bactrian.engine;
 
-import static io.bactrian.engine.States.get;
-import static io.bactrian.engine.States.isPart;
+import static io.bactrian.state.States.get;
+import static io.bactrian.state.States.isPart;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.bactrian.state.Link;
+import io.bactrian.state.States;
 import java.time.Instant;
 
 /** Parts of records, the lines of an invoice say, each of which goes out by a call of its own. */

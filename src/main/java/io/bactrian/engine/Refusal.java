@@ -1,6 +1,8 @@
 package io.bactrian.engine;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.bactrian.state.Link;
+import io.bactrian.state.States;
 import java.time.Instant;
 import java.util.Set;
 
@@ -47,7 +49,7 @@ public final class Refusal {
         var outcome = blame.failureClass().equals("permanent") ? "refused"
                 : Set.of("fatal", "denied").contains(blame.failureClass()) || failure.unanswered() && blame.circuitOpen() ? "parked" : "waiting";
         var details = States.join(failure.details()).put("code", failure.code()).put("request_id", failure.requestId());
-        hub.note("call", "%s: %s. %s".formatted(Calls.describe(link), words(outcome, blame), blame.reason()), Calls.details(hub, link, details));
+        hub.note("call", "%s: %s. %s".formatted(Flight.describe(link), words(outcome, blame), blame.reason()), Flight.details(hub, link, details));
         boolean looks = !link.doing("fetch") || link.lookAt != null; // a read that is refused is not repeated
         boolean refused = outcome.equals("refused");
         var mark = refused ? NextStep.mark(link.inFlightOp, link.inFlight, link.inFlightBase, link.remoteBase) : null;

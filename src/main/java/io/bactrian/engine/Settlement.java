@@ -1,12 +1,16 @@
 package io.bactrian.engine;
 
-import static io.bactrian.engine.States.isPart;
-import static io.bactrian.engine.States.join;
-import static io.bactrian.engine.States.moved;
-import static io.bactrian.engine.States.pick;
+import static io.bactrian.state.States.isPart;
+import static io.bactrian.state.States.join;
+import static io.bactrian.state.States.moved;
+import static io.bactrian.state.States.pick;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.bactrian.engine.Refusal.Failure;
+import io.bactrian.state.Link;
+import io.bactrian.state.Policies;
+import io.bactrian.state.States;
+import io.bactrian.state.Unfit;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -57,7 +61,7 @@ public final class Settlement {
      *         earlier life; failed: the answer does not fit the hub (kept in sync.failure); waiting: it names an object that the hub does not have yet, and the call is repeated
      */
     public String outcome() {
-        var what = Calls.describe(link);
+        var what = Flight.describe(link);
         boolean pointing = States.names(link.inFlight, "point");
         try {
             remote = hub.internal(link.recordId, answer.remote, link.known());
@@ -83,7 +87,7 @@ public final class Settlement {
         if (state != null) {
             merge(pointing);
         }
-        hub.note("call", what + words(), Calls.details(hub, link, join(answer.details).put("external_id", link.externalId)));
+        hub.note("call", what + words(), Flight.details(hub, link, join(answer.details).put("external_id", link.externalId)));
         link.endLease();
         hub.save(link);
         goOn();

@@ -3,7 +3,7 @@ package io.bactrian.sync;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.bactrian.engine.States;
+import io.bactrian.state.States;
 import java.sql.SQLException;
 import org.postgresql.util.PSQLException;
 import org.springframework.core.NestedExceptionUtils;

@@ -2,7 +2,7 @@ package io.bactrian.sync;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.bactrian.engine.States;
+import io.bactrian.state.States;
 import java.util.ArrayList;
 import java.util.List;
 

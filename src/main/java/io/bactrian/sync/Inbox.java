@@ -1,14 +1,12 @@
 package io.bactrian.sync;
 
-import io.bactrian.engine.Unfit;
+import io.bactrian.state.Unfit;
 import io.bactrian.sync.Batch.Entry;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
-import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Objects;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;

@@ -2,9 +2,9 @@ package io.bactrian.sync;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.bactrian.engine.Link;
-import io.bactrian.engine.Table;
-import io.bactrian.engine.Unfit;
+import io.bactrian.state.Link;
+import io.bactrian.state.Table;
+import io.bactrian.state.Unfit;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.ArrayList;

@@ -1,8 +1,8 @@
 package io.bactrian.sync;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
-import io.bactrian.engine.States;
-import io.bactrian.engine.Unfit;
+import io.bactrian.state.States;
+import io.bactrian.state.Unfit;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;

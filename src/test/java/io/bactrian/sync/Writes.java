@@ -1,7 +1,7 @@
 package io.bactrian.sync;
 
 import io.bactrian.engine.Refusal.Failure;
-import io.bactrian.engine.States;
+import io.bactrian.state.States;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;

@@ -1,4 +1,4 @@
-package io.bactrian.engine;
+package io.bactrian.state;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -106,24 +106,24 @@ public final class Link {
     }
 
     /** No request is under way any more. */
-    void endFlight() {
+    public void endFlight() {
         inFlightOp = null;
         inFlight = null;
     }
 
     /** No worker has it any more. */
-    void endLease() {
+    public void endLease() {
         leaseToken = null;
         leaseUntil = null;
     }
 
     /** What is known of a record, as an event may leave it out: what the remote has, what the hub has, what is being sent. */
-    ObjectNode known() {
+    public ObjectNode known() {
         return States.join(remoteBase, hubBase, inFlight);
     }
 
     /** A time as JSON has it, with or without a zone; null when there is none. */
-    static Instant time(JsonNode row, String field) {
+    public static Instant time(JsonNode row, String field) {
         var text = States.text(row, field);
         if (text == null) {
             return null;
@@ -145,7 +145,7 @@ public final class Link {
     }
 
     /** A time as Postgres takes it. */
-    static String text(Instant time) {
+    public static String text(Instant time) {
         return time == null ? null : time.equals(Instant.MAX) ? "infinity" : time.equals(Instant.MIN) ? "-infinity" : time.toString();
     }
 

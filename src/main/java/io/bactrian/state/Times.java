@@ -1,4 +1,4 @@
-package io.bactrian.engine;
+package io.bactrian.state;
 
 import java.math.BigDecimal;
 import java.math.RoundingMode;

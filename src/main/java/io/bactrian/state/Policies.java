@@ -1,6 +1,6 @@
-package io.bactrian.engine;
+package io.bactrian.state;
 
-import static io.bactrian.engine.States.get;
+import static io.bactrian.state.States.get;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;

@@ -1,4 +1,4 @@
-package io.bactrian.engine;
+package io.bactrian.state;
 
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -7,7 +7,7 @@ import java.util.HexFormat;
 import java.util.regex.Pattern;
 
 /** Idempotency keys of our writes: {@code bactrian:<installation>:<entity>:<record id>:<revision>:<hash of the request>}. Of before there were installations they lack that. */
-final class Keys {
+public final class Keys {
 
     private static final int LONG = 64;
     private static final Pattern NUMBER = Pattern.compile("^[0-9]{1,18}");
@@ -16,17 +16,17 @@ final class Keys {
     }
 
     /** What the keys of all writes of an entity's records begin with. */
-    static String ofEntity(String installation, String entity) {
+    public static String ofEntity(String installation, String entity) {
         return "bactrian:" + installation + ":" + entity + ":";
     }
 
     /** What the keys of a record begin with; the revision follows. */
-    static String prefix(String installation, String entity, String recordId) {
+    public static String prefix(String installation, String entity, String recordId) {
         return ofEntity(installation, entity) + shortened(recordId) + ":";
     }
 
     /** The same of before there were installations. */
-    static String oldPrefix(String entity, String recordId) {
+    public static String oldPrefix(String entity, String recordId) {
         return "bactrian:" + entity + ":" + shortened(recordId) + ":";
     }
 
@@ -34,7 +34,7 @@ final class Keys {
      * The revision that a key names, if it is the key of a write to that record; else null. Others' keys name other installations; those of before there were any count for the
      * writes of that time only.
      */
-    static String revision(String installation, Link link, String key) {
+    public static String revision(String installation, Link link, String key) {
         if (link == null || key == null) {
             return null;
         }

@@ -1,4 +1,4 @@
-package io.bactrian.engine;
+package io.bactrian.state;
 
 import java.util.List;
 import java.util.Map;
@@ -12,7 +12,8 @@ import java.util.Map;
  */
 public record Table(String name, boolean tellsChange, boolean related, boolean parts, Map<String, List<String>> references) {
 
-    List<String> referencesOf(String part) {
+    /** The columns of a part that hold the id of another record. */
+    public List<String> referencesOf(String part) {
         return references.getOrDefault(States.entityOf(part), List.of());
     }
 }

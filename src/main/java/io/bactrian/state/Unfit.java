@@ -1,4 +1,4 @@
-package io.bactrian.engine;
+package io.bactrian.state;
 
 /** What came cannot be taken into the hub, for a reason that a person understands. */
 public final class Unfit extends RuntimeException {
