@@ -21,6 +21,7 @@ public final class Migrations {
                 .defaultSchema("sync")
                 .table("migration")
                 .lockRetryCount(-1)
+                .ignoreMigrationPatterns("repeatable:missing") // what they made is made, or dropped, by another one now
                 .load()
                 .migrate();
     }

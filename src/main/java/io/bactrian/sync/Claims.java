@@ -33,6 +33,9 @@ final class Claims {
     /** Clocks differ: what was made so many seconds before is looked at, too. */
     private static final long MARGIN = 300;
 
+    private static final String RENEWAL = "update sync.link set lease_until = clock_timestamp() + ?::interval"
+            + " where system = ? and entity = ? and record_id = ? and lease_token = ? returning true";
+
     private final JdbcTemplate postgres;
     private final TransactionTemplate transactions;
     private final String lease;
@@ -91,11 +94,19 @@ final class Claims {
         row.put("record", claim.record() == null ? null : claim.record().toString());
         row.put("base", claim.base() == null ? null : claim.base().toString());
         if (claim.token() != null) {
+            row.put("lease_nanos", Duration.between(record.now(), record.leaseEnd()).toNanos());
             row.put("since", claim.inFlightAt() == null ? null : Times.seconds(claim.inFlightAt()).longValue() - MARGIN);
             row.put("hub", claim.keyPrefix().startsWith("bactrian:" + record.installation() + ":") ? record.installation() : null);
             row.put("unnamed", record.isOld() ? record.installation() : "");
         }
         return row;
+    }
+
+    /** The lease of a claim that is about to make its calls. */
+    Lease lease(Work work, Map<String, Object> claim) {
+        var integration = work.integration();
+        return new Lease((Long) claim.get("lease_nanos"), () -> !postgres.queryForList(RENEWAL, Boolean.class, lease, integration.system(), integration.entity(),
+                work.recordId(), claim.get("token")).isEmpty());
     }
 
     /** The write succeeded, with what the exchange's variables say of the answer. */

@@ -23,6 +23,7 @@ public final class Permits implements CamelContextAware {
 
     private static final String RATE = "100"; // of a system for which none is set
     private static final String IN_HAND = "bactrian.permit";
+    private static final long SLICE_MILLIS = 250;
 
     private NamedParameterJdbcTemplate postgres;
     private Map<String, String> rates = new HashMap<>();
@@ -44,7 +45,7 @@ public final class Permits implements CamelContextAware {
         this.rates = rates;
     }
 
-    /** Waits for the permit of the call that the route does which follows. In: as {@link #take}. */
+    /** Waits for the permit of the call that the route does which follows, and renews the lease of the record that is written. In: as {@link #take}. */
     void prepare(Exchange exchange, String system) throws InterruptedException {
         await(exchange, system);
         exchange.setProperty(IN_HAND, system);
@@ -67,11 +68,18 @@ public final class Permits implements CamelContextAware {
         long wait;
         do {
             wait = postgres.queryForObject(sql, parameters, Long.class);
-            if (wait != 0) {
-                Thread.sleep(Math.abs(wait));
-            }
+            pause(exchange, Math.abs(wait));
         } while (wait < 0);
+        Lease.renew(exchange);
         camel.getRegistry().findSingleByType(MeterRegistry.class).timer("bactrian.permit.wait", "system", system).record(System.nanoTime() - begin, TimeUnit.NANOSECONDS);
+    }
+
+    /** Whoever waits keeps the record that is to be written. */
+    private static void pause(Exchange exchange, long millis) throws InterruptedException {
+        for (long left = millis; left > 0; left -= SLICE_MILLIS) {
+            Thread.sleep(Math.min(left, SLICE_MILLIS));
+            Lease.renew(exchange);
+        }
     }
 
     private BigDecimal rate(String system) {

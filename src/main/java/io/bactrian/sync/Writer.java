@@ -74,6 +74,7 @@ final class Writer {
             return;
         }
         var exchange = exchange(work, claim);
+        claims.lease(work, claim).accompany(exchange);
         do {
             exchange.setVariable("result", "settle");
             call(work, claim, exchange);

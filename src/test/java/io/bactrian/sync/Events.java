@@ -59,7 +59,7 @@ public final class Events {
     }
 
     /** Applies events that are kept and may be applied now; how many. */
-    static int release(Sql sql, int limit) {
+    public static int release(Sql sql, int limit) {
         return new Inbox(new SingleConnectionDataSource(sql.connection(), true), Runnable::run).release(limit);
     }
 
