@@ -188,7 +188,8 @@ final class Writer {
                 exchange.setVariable("part", name);
             }
         });
-        exchange.setVariable("idempotency_key", claim.get("key_prefix") + ":" + Hash.of(request.toString()));
+        // A request of before there were installations was hashed as it was printed then.
+        exchange.setVariable("idempotency_key", claim.get("key_prefix") + ":" + Hash.of(exchange.getVariable("hub") == null ? request.toPrettyString() : request.toString()));
     }
 
     private ObjectNode map(Work work, Object record, Exchange exchange) throws Exception {
