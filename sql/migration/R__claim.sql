@@ -48,6 +48,13 @@ begin
   return format('bactrian:%s:%s:', p_entity, case when length(p_record_id) > 64 then md5(p_record_id) else p_record_id end);
 end $$;
 
+-- The settings of a transaction that decides: times are spelled in UTC, plans are made once, and are those for large tables; whoever goes away in its midst leaves no locks.
+create or replace function sync.begin_work(p_patience text) returns void language plpgsql as $$
+begin
+  perform set_config('timezone', 'UTC', true), set_config('enable_seqscan', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true),
+          set_config('jit', 'off', true), set_config('idle_in_transaction_session_timeout', '30s', true), set_config('lock_timeout', p_patience, true);
+end $$;
+
 -- The link of a record that is about to be claimed, which is locked: made when the record is there; of an object that was left there when a delete was cancelled, too.
 create or replace function sync.link_to_claim(p_system text, p_entity text, p_record_id text) returns sync.link language plpgsql as $$
 declare
@@ -71,15 +78,15 @@ end $$;
 
 -- What is known of a record that may have to be written, or was (p_token): its link is locked until the end of the transaction, whose settings it makes. Null when
 -- there is nothing to do: its table is not tracked, it is gone and was never there, or, of one that was written, the lease is lost.
--- p_external_id: the object that the answer tells of; p_lease: how long a claim holds; p_patience: how long locks are waited for.
-create or replace function sync.load_record(p_system text, p_entity text, p_record_id text, p_token bigint, p_external_id text, p_lease interval, p_patience text) returns jsonb
+-- p_external_id: the object that the answer tells of; p_lease: how long a claim holds; p_patience: how long locks are waited for; p_row: whether the
+-- row is read: a call that failed is kept whatever stands in the way of that.
+create or replace function sync.load_record(p_system text, p_entity text, p_record_id text, p_token bigint, p_external_id text, p_lease interval, p_patience text, p_row boolean) returns jsonb
 language plpgsql as $$
 declare
   l     sync.link;
   v_now timestamptz := clock_timestamp();
 begin
-  perform set_config('timezone', 'UTC', true), set_config('enable_seqscan', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true),
-          set_config('lock_timeout', p_patience, true);
+  perform sync.begin_work(case when p_row then p_patience else '0' end);
   if p_token is null and sync.is_blocked(p_system, p_entity) then
     return '{"blocked": true}';
   elsif p_token is null and not sync.tracked(p_entity) then
@@ -101,13 +108,16 @@ begin
     return null;
   end if;
   return jsonb_build_object(
-    'now', v_now, 'lease_until', v_now + p_lease, 'link', to_jsonb(l), 'record', sync.read(p_entity, p_record_id), 'about', sync.about(p_system, p_entity),
+    'now', v_now, 'lease_until', v_now + p_lease, 'link', to_jsonb(l), 'record', case when p_row then sync.read(p_entity, p_record_id) end,
+    'about', case when p_row then sync.about(p_system, p_entity) end,
     'policy', (select i.policy from sync.integration i where i.system = p_system and i.entity = p_entity),
     'paused_in', sync.is_paused_in(p_system), 'stopped_in', sync.is_stopped(p_system, p_entity, 'in'),
     'noted', sync.is_noted(l),
     'refused', (select to_jsonb(f.refused) from sync.failure f
                  where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out'),
-    'awaited', l.external_id is null and l.in_flight_op is null and exists (
+    'failing', exists (select from sync.failure f
+                        where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out'),
+    'awaited', (l.external_id is null or l.deleted_at is not null) and l.in_flight_op is null and exists (
        select from sync.event e where e.system = p_system and e.waits_for is not null and e.entity = p_entity
           and (e.held ->> 'event')::jsonb ->> 'hub_id' = p_record_id),
     'gone', p_token is not null and exists (
@@ -200,7 +210,7 @@ begin
     from jsonb_array_elements(p -> 'conflicts') c;
   delete from sync.failure f using jsonb_array_elements(p -> 'fit') g
    where f.system = g ->> 'system' and f.entity = g ->> 'entity' and f.record_id = g ->> 'record_id' and f.direction = g ->> 'direction'
-     and (f.class <> 'transient' or not coalesce((g ->> 'lasting_only')::boolean, false));
+     and (f.class <> 'transient' or not coalesce((g ->> 'lasting_only')::boolean, false)) and f.code = coalesce(g ->> 'code', f.code);
   perform sync.note(n ->> 'entity', n ->> 'record_id', n ->> 'system', n ->> 'kind', n ->> 'what', nullif(n -> 'details', 'null')) from jsonb_array_elements(p -> 'notes') n;
   perform sync.poke(k ->> 'entity', k ->> 'record_id', k ->> 'system') from jsonb_array_elements(p -> 'pokes') k;
   perform sync.end_probe(a ->> 'system', (a ->> 'token')::bigint, true), sync.end_scope_probe(a ->> 'system', (a ->> 'token')::bigint, true)

@@ -54,8 +54,7 @@ returns table (busy boolean, seen boolean, held boolean, gone boolean, refused b
 declare
   v_mine boolean[];
 begin
-  perform set_config('timezone', 'UTC', true), set_config('enable_seqscan', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true),
-          set_config('lock_timeout', p_patience, true);
+  perform sync.begin_work(p_patience);
   v_mine := sync.lock_objects(p_systems, p_entities, p_objects, p_alone);
   if p_alone then
     perform from unnest(p_systems, p_entities, p_objects) u(system, entity, object)
@@ -148,7 +147,8 @@ end $$;
 
 -- Events that are held and may be applied now, oldest first: they came while their system was paused, or waited for an object which the hub now has, be it their own.
 -- Kinds that may not be applied now are left out as a whole, so that they cost nothing, however many they are. They are the caller's until the end of its transaction.
-create or replace function sync.due_events(p_limit integer) returns table (system text, entity text, event_id text, held jsonb) language plpgsql
+drop function if exists sync.due_events(integer);
+create or replace function sync.due_events(p_limit integer) returns table (system text, entity text, event_id text, held jsonb, waited boolean) language plpgsql
 set enable_seqscan = off as $$
 begin
   return query
@@ -162,10 +162,10 @@ begin
     ), open as materialized (
       select k.system, k.entity from kind k
        where sync.tracked(k.entity) and not sync.is_paused_in(k.system) and not sync.is_blocked(k.system, k.entity))
-    select h.system, h.entity, h.event_id, h.held
+    select h.system, h.entity, h.event_id, h.held, h.waits_for is not null
       from open o cross join lateral (
-        select e.system, e.entity, e.event_id, e.held, e.created, e.received_at from sync.event e
-         where e.outcome = 'held' and e.system = o.system and e.entity = o.entity
+        select e.system, e.entity, e.event_id, e.held, e.waits_for, e.created, e.received_at from sync.event e
+         where e.outcome = 'held' and e.held is not null and e.system = o.system and e.entity = o.entity
          order by e.created, e.received_at limit p_limit for update skip locked) h
      order by h.created, h.received_at limit p_limit;
 end $$;

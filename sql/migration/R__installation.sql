@@ -4,7 +4,7 @@
 -- The id of this installation.
 create or replace function sync.hub() returns text language plpgsql stable as $$
 begin
-  return (select i.id from sync.installation i);
+  return (select i.id from sync.installation i where i.one);
 end $$;
 
 -- Whose record an object points to: ours; other: another installation's; unsaid: it names no installation, as objects do that an

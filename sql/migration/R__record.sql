@@ -176,8 +176,9 @@ begin
   perform sync.act_for('', '');
 end $$;
 
--- Rows by id, and nobody else changes them until we commit. p_alone: waits for who has one; else it is told as busy. Of records without parts.
-create or replace function sync.lock_rows(p_entity text, p_ids text[], p_alone boolean) returns table (id text, busy boolean, record jsonb) language plpgsql
+-- Rows by id, and nobody else changes them until we commit; one that somebody else has is told as busy. place: where a row is now. Of records without parts.
+drop function if exists sync.lock_rows(text, text[], boolean);
+create or replace function sync.lock_rows(p_entity text, p_ids text[]) returns table (id text, busy boolean, record jsonb, place text) language plpgsql
   set row_security = off as $$
 declare
   e sync.entity;
@@ -185,13 +186,17 @@ begin
   select * into strict e from sync.entity t where t.name = p_entity;
   return query execute format(
     'with locked as materialized (
-       select t.%1$I::text as id, to_jsonb(t.*) as record from %2$s t where t.%1$I = any ($1::%3$s[]) order by t.%1$I for no key update %4$s)
-     select u.id, k.id is null and exists (select from %2$s t where t.%1$I = u.id::%3$s), k.record from unnest($1) u(id) left join locked k on k.id = u.id',
-    e.key_column, e.relation, e.key_type, case when p_alone then '' else 'skip locked' end) using p_ids;
+       select t.%1$I as key, to_jsonb(t.*) as record, t.ctid::text as place
+         from %2$s t where t.%1$I = any ($1::%3$s[]) order by t.%1$I for no key update skip locked)
+     select u.id, k.key is null and exists (select from %2$s t where t.%1$I = u.id::%3$s), k.record, k.place
+       from unnest($1) u(id) left join locked k on k.key = u.id::%3$s',
+    e.key_column, e.relation, e.key_type) using p_ids;
 end $$;
 
--- Changes the same columns of several records in the name of a system. Returns each as it then is.
-create or replace function sync.update_rows(p_system text, p_entity text, p_columns text[], p_ids text[], p_values text[])
+-- Changes the same columns of several records in the name of a system. Returns each as it then is. p_places: where each was when it was read: one that was changed since,
+-- by a trigger of another one say, is left out.
+drop function if exists sync.update_rows(text, text, text[], text[], text[]);
+create or replace function sync.update_rows(p_system text, p_entity text, p_columns text[], p_ids text[], p_values text[], p_places text[])
 returns table (id text, record jsonb) language plpgsql set row_security = off as $$
 declare
   e         sync.entity;
@@ -200,8 +205,9 @@ begin
   select * into strict e from sync.entity t where t.name = p_entity;
   perform sync.act_for(p_system, p_entity || '/');
   return query execute format(
-    'update %1$s t set (%2$s) = (select %2$s from jsonb_populate_record(null::%1$s, u.value::jsonb)) from unnest($1, $2) u(id, value)
-      where t.%3$I = u.id::%4$s returning t.%3$I::text, to_jsonb(t.*)', e.relation, v_columns, e.key_column, e.key_type) using p_ids, p_values;
+    'update %1$s t set (%2$s) = (select %2$s from jsonb_populate_record(null::%1$s, u.value::jsonb)) from unnest($1, $2, $3) u(id, value, place)
+      where t.%3$I = u.id::%4$s and t.ctid = coalesce(u.place::tid, t.ctid) returning u.id, to_jsonb(t.*)', e.relation, v_columns, e.key_column, e.key_type)
+    using p_ids, p_values, p_places;
   perform sync.act_for('', '');
 end $$;
 

@@ -12,7 +12,6 @@ import io.bactrian.state.Policies;
 import io.bactrian.state.States;
 import io.bactrian.state.Times;
 import io.bactrian.state.Unfit;
-import java.math.BigDecimal;
 import java.time.Instant;
 import java.util.List;
 import java.util.Objects;
@@ -56,7 +55,7 @@ public final class Judgement {
         this.fields = fields;
         this.policies = policies;
         externalId = text(event, "external_id");
-        at = Times.instant(new BigDecimal(text(event, "at")));
+        at = Times.ofSeconds(text(event, "at"));
         key = text(event, "key");
         ours = key != null && key.startsWith(Keys.ofEntity(hub.installation(), entity));
     }
@@ -165,7 +164,7 @@ public final class Judgement {
     /** Made in the other system. What it does not have is left to the table's defaults. */
     private String create() {
         var imported = "reconcile".equals(text(event, "type"))
-                || event.hasNonNull("made") && Times.instant(new BigDecimal(text(event, "made"))).isBefore(at.minusSeconds(DAY));
+                || event.hasNonNull("made") && Times.ofSeconds(text(event, "made")).isBefore(at.minusSeconds(DAY));
         hub.insert(States.pickIf(remote, (field, value) -> all.contains(field) && !value.isNull()), imported, (recordId, record) -> {
             var row = States.empty().put("system", system).put("entity", entity).put("record_id", recordId).put("external_id", externalId);
             var made = new Link(row);
@@ -285,7 +284,7 @@ public final class Judgement {
     }
 
     private boolean isEarlierWrite() {
-        return revision != null && revision.matches("[0-9]+") && Long.parseLong(revision) < link.revision;
+        return revision != null && revision.matches("[0-9]{1,18}") && Long.parseLong(revision) < link.revision;
     }
 
     /**
@@ -297,7 +296,7 @@ public final class Judgement {
         boolean inOrder = link.lastEventAt == null
                 || at.isAfter(link.lastEventAt) && (successor || !writing)
                 || sameSecond && successor && link.inChain;
-        return !ours && !link.doing("fetch") && inOrder && !(writing && edited.stream().anyMatch(field -> States.names(link.inFlight, field)));
+        return !ours && !link.doing("fetch") && inOrder && !(writing && (link.inFlight == null || edited.stream().anyMatch(field -> States.names(link.inFlight, field))));
     }
 
     private String apply(boolean adopted, boolean successor) {

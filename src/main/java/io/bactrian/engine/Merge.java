@@ -197,7 +197,11 @@ public final class Merge {
 
     /** Without spaces at the end, as rtrim has it. */
     private static String trimmed(String text) {
-        return text.replaceFirst(" +$", "");
+        int end = text.length();
+        while (end > 0 && text.charAt(end - 1) == ' ') {
+            end--;
+        }
+        return text.substring(0, end);
     }
 
     /** The references of parts that a state of the hub's has, and one of the remote's does not hold (Stripe keeps no product for a credit): of each part their names, with null. */

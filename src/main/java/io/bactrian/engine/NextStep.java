@@ -13,6 +13,7 @@ import io.bactrian.state.Link;
 import io.bactrian.state.Policies;
 import io.bactrian.state.Side;
 import io.bactrian.state.States;
+import io.bactrian.state.Times;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -205,6 +206,9 @@ public final class NextStep {
     private String update() {
         if (policies.hasInbound() && link.inFlightOp == null && !hub.isPausedIn(false)) {
             putBack();
+            if (row == null) {
+                return delete(); // just now
+            }
         }
         var all = States.fields(fields, row, link.hubBase, link.inFlight);
         moves = pick(link.hubBase, moved(link.hubBase, row, all).stream().filter(field -> !policies.belongsThere(field, link.remoteBase)).toList());
@@ -302,7 +306,7 @@ public final class NextStep {
             case "create" -> record;
             case "find" -> link.inFlight;
             case "update" -> repeat == null ? pick(row, due) : repeat;
-            case "fetch" -> States.empty().put("edited_at", Link.text(link.lookAt));
+            case "fetch" -> States.empty().put("edited_at", Times.spell(link.lookAt));
             case "point" -> States.empty().put("edited_at", "epoch").put("point", true);
             default -> null;
         };

@@ -83,6 +83,9 @@ public interface Outgoing extends Hub {
     /** What was refused, or could not be sent, is over; {@code lastingOnly}: not what is tried again by itself. */
     void forgetFailureOut(boolean lastingOnly);
 
+    /** What it waited for is there, and it waits for something else now. */
+    void forgetReference();
+
     /** The record waits in sync.failure. Transient ones are tried again, after {@code retryAfter} seconds if that is said. */
     void failure(String direction, String failureClass, String code, String reason, String requestId, String retryAfter, String mark);
 

@@ -68,6 +68,8 @@ public final class Refusal {
         hub.save(link);
         if (!outcome.equals("parked")) {
             hub.failure("out", blame.failureClass(), failure.code(), blame.reason(), failure.requestId(), failure.retryAfter(), mark);
+        } else {
+            hub.forgetReference();
         }
         if (link.touched || looks && link.parkedAt == null || refused && Instant.EPOCH.equals(link.inFlightAt)) {
             hub.poke(link.recordId);

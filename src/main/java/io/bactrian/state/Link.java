@@ -3,10 +3,6 @@ package io.bactrian.state;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.time.Instant;
-import java.time.LocalDateTime;
-import java.time.OffsetDateTime;
-import java.time.ZoneOffset;
-import java.time.format.DateTimeParseException;
 import java.util.Objects;
 
 /**
@@ -86,13 +82,13 @@ public final class Link {
         row.set("remote_base", remoteBase);
         row.set("unechoed", unechoed);
         row.set("late_edits", lateEdits);
-        row.put("last_event_at", text(lastEventAt)).put("in_chain", inChain).put("look_at", text(lookAt)).put("revision", revision)
-                .put("lease_token", leaseToken).put("lease_until", text(leaseUntil)).put("holder", holder).put("claimed_at", text(claimedAt))
-                .put("touched", touched).put("parked_at", text(parkedAt)).put("waits_for", waitsFor).put("in_flight_at", text(inFlightAt))
+        row.put("last_event_at", Times.spell(lastEventAt)).put("in_chain", inChain).put("look_at", Times.spell(lookAt)).put("revision", revision)
+                .put("lease_token", leaseToken).put("lease_until", Times.spell(leaseUntil)).put("holder", holder).put("claimed_at", Times.spell(claimedAt))
+                .put("touched", touched).put("parked_at", Times.spell(parkedAt)).put("waits_for", waitsFor).put("in_flight_at", Times.spell(inFlightAt))
                 .put("find_first", findFirst).put("in_flight_op", inFlightOp);
         row.set("in_flight", inFlight);
         row.set("in_flight_base", inFlightBase);
-        return row.put("deleted_at", text(deletedAt)).put("deleted_by", deletedBy).put("deletion", deletion).put("old_key_to", oldKeyTo).put("old_pointer", oldPointer);
+        return row.put("deleted_at", Times.spell(deletedAt)).put("deleted_by", deletedBy).put("deletion", deletion).put("old_key_to", oldKeyTo).put("old_pointer", oldPointer);
     }
 
     /** The same row, to be changed. */
@@ -122,31 +118,10 @@ public final class Link {
         return States.join(remoteBase, hubBase, inFlight);
     }
 
-    /** A time as JSON has it, with or without a zone; null when there is none. */
+    /** A time as JSON has it; null when there is none. */
     public static Instant time(JsonNode row, String field) {
         var text = States.text(row, field);
-        if (text == null) {
-            return null;
-        }
-        return switch (text) {
-            case "infinity" -> Instant.MAX;
-            case "-infinity" -> Instant.MIN;
-            case "epoch" -> Instant.EPOCH;
-            default -> time(text);
-        };
-    }
-
-    private static Instant time(String text) {
-        try {
-            return OffsetDateTime.parse(text).toInstant();
-        } catch (DateTimeParseException e) {
-            return LocalDateTime.parse(text).toInstant(ZoneOffset.UTC);
-        }
-    }
-
-    /** A time as Postgres takes it. */
-    public static String text(Instant time) {
-        return time == null ? null : time.equals(Instant.MAX) ? "infinity" : time.equals(Instant.MIN) ? "-infinity" : time.toString();
+        return text == null ? null : Times.parse(text);
     }
 
     private static ObjectNode object(JsonNode row, String field) {

@@ -1,6 +1,8 @@
 package io.bactrian.state;
 
+import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
@@ -22,8 +24,9 @@ import java.util.stream.Stream;
  */
 public final class States {
 
-    /** Numbers as they were written, of any size. */
-    public static final JsonMapper JSON = JsonMapper.builder()
+    /** Numbers as they were written, and all of it as large as Postgres may hold it. */
+    public static final JsonMapper JSON = JsonMapper.builder(JsonFactory.builder().streamReadConstraints(StreamReadConstraints.builder()
+                    .maxNumberLength(200_000).maxStringLength(Integer.MAX_VALUE).maxNestingDepth(5_000).build()).build())
             .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS, DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
             .nodeFactory(JsonNodeFactory.withExactBigDecimals(true)).build();
 

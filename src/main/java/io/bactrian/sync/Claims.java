@@ -9,7 +9,7 @@ import io.bactrian.state.Policies;
 import io.bactrian.state.States;
 import io.bactrian.state.Times;
 import io.bactrian.state.Unfit;
-import java.math.BigDecimal;
+import java.time.DateTimeException;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
@@ -22,7 +22,7 @@ import org.apache.camel.Exchange;
 import org.springframework.dao.DataAccessException;
 import org.springframework.dao.DataIntegrityViolationException;
 import org.springframework.jdbc.core.JdbcTemplate;
-import org.springframework.jdbc.datasource.DataSourceTransactionManager;
+import org.springframework.jdbc.support.JdbcTransactionManager;
 import org.springframework.transaction.support.TransactionTemplate;
 
 /** Takes records for a write, and ends it, each in a transaction of its own. */
@@ -51,7 +51,7 @@ final class Claims {
     /** @param patience how long others' locks are waited for */
     Claims(DataSource dataSource, String lease, String instance, String firstContact, Duration patience) {
         postgres = new JdbcTemplate(dataSource);
-        transactions = new TransactionTemplate(new DataSourceTransactionManager(dataSource));
+        transactions = new TransactionTemplate(new JdbcTransactionManager(dataSource));
         this.lease = lease;
         this.instance = instance;
         this.firstContact = firstContact;
@@ -73,13 +73,13 @@ final class Claims {
         HubTransaction.Fault fault;
         try {
             return within(system, entity, recordId, fields, record -> row(record, record.claim(lease, instance, firstContact)));
-        } catch (Unfit e) {
-            fault = new HubTransaction.Fault(e.code(), e.getMessage());
-        } catch (DataAccessException e) {
+        } catch (Unfit | DataAccessException e) {
             fault = HubTransaction.Fault.of(e);
             if (!OBSTACLES.contains(fault.code())) {
                 throw e;
             }
+        } catch (IllegalStateException | IllegalArgumentException | NullPointerException | ClassCastException | DateTimeException e) {
+            throw new DataIntegrityViolationException("what is to be done cannot be decided (" + e.getClass().getSimpleName() + ")", e);
         }
         var told = fault;
         return within(system, entity, recordId, fields, record -> row(record, Claim.of(record.refuse(told.code(), told.message()))));
@@ -120,9 +120,9 @@ final class Claims {
     String settle(String system, String entity, String recordId, List<String> fields, String policy, long token, String externalId, String remote, String at, boolean stale,
             ObjectNode details) {
         try {
-            var answer = new Answer(externalId, States.parse(remote), at == null ? null : Times.instant(new BigDecimal(at)), stale, details);
+            var answer = new Answer(externalId, States.parse(remote), at == null ? null : Times.ofSeconds(at.strip()), stale, details);
             return within(system, entity, recordId, fields, record -> record.settle(token, answer, Policies.of(policy)));
-        } catch (Unfit | JsonProcessingException | ClassCastException e) {
+        } catch (Unfit | JsonProcessingException | IllegalStateException | IllegalArgumentException | NullPointerException | ClassCastException | DateTimeException e) {
             throw new DataIntegrityViolationException("the answer is none that can be kept", e);
         }
     }

@@ -8,8 +8,7 @@ import io.bactrian.state.States;
 import io.bactrian.state.Table;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.Collections;
-import java.util.IdentityHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
@@ -29,8 +28,8 @@ final class EventHub implements Incoming {
         }
     }
 
-    /** A row to be written; {@code id} is null when it is a new one. */
-    record Row(String system, String id, ObjectNode values, boolean imported, BiConsumer<String, ObjectNode> then) {
+    /** A row to be written; {@code id} is null when it is a new one. {@code place} is where it was when it was read, null when that does not matter. */
+    record Row(String system, String id, String place, ObjectNode values, boolean imported, BiConsumer<String, ObjectNode> then) {
     }
 
     private final InboundTransaction transaction;
@@ -38,11 +37,13 @@ final class EventHub implements Incoming {
     private final LoadedEvent loaded;
     private Link linked;
     private boolean rowKnown;
+    private boolean rowBusy;
     private ObjectNode row;
+    private String place;
 
     /** What is to be stored. */
     final List<Row> rows = new ArrayList<>();
-    final Set<Link> saved = Collections.newSetFromMap(new IdentityHashMap<>());
+    final Set<Link> saved = new LinkedHashSet<>();
     final List<Link> made = new ArrayList<>();
     final List<Link> released = new ArrayList<>();
     final List<ObjectNode> conflicts = new ArrayList<>();
@@ -59,10 +60,21 @@ final class EventHub implements Incoming {
         linked = loaded.link();
     }
 
-    /** The row of the linked record was loaded, and is locked; null when there is none. */
-    void loaded(ObjectNode record) {
+    /** The row of the linked record was loaded, and is locked, or somebody has it; the record is null when there is none. */
+    void loaded(boolean busy, ObjectNode record, String where) {
         row = record;
-        rowKnown = true;
+        place = where;
+        rowBusy = busy;
+        rowKnown = !busy;
+    }
+
+    private void written(ObjectNode record) {
+        loaded(false, record, null);
+    }
+
+    /** The record that an object has by now; null when it has none. */
+    String recordOf(String externalId) {
+        return linked != null && externalId.equals(linked.externalId) ? linked.recordId : null;
     }
 
     /** The link of the event's object by now; null when it has none. */
@@ -87,6 +99,9 @@ final class EventHub implements Incoming {
 
     @Override
     public Link link(String recordId) {
+        if (linked != null && linked.recordId.equals(recordId)) {
+            return linked;
+        }
         transaction.needsToBeAlone();
         var found = transaction.link(event.system(), event.entity(), recordId);
         linked = linked == null ? found : linked;
@@ -114,8 +129,10 @@ final class EventHub implements Incoming {
     @Override
     public ObjectNode lock(String recordId) {
         if (!knows(recordId)) {
-            row = transaction.object("select sync.read(?, ?, true)", event.entity(), recordId);
-            rowKnown = true;
+            if (rowBusy) {
+                transaction.needsToBeAlone();
+            }
+            written(transaction.object("select sync.read(?, ?, true)", event.entity(), recordId));
         }
         loaded.about().check(row);
         return row;
@@ -142,16 +159,16 @@ final class EventHub implements Incoming {
 
     @Override
     public void write(String system, String recordId, ObjectNode values, Consumer<ObjectNode> then) {
-        rows.add(new Row(system, recordId, values, false, (id, record) -> {
-            loaded(record);
+        rows.add(new Row(system, recordId, place, values, false, (id, record) -> {
+            written(record);
             then.accept(record);
         }));
     }
 
     @Override
     public void insert(ObjectNode values, boolean imported, BiConsumer<String, ObjectNode> then) {
-        rows.add(new Row(event.system(), null, values, imported, (id, record) -> {
-            loaded(record);
+        rows.add(new Row(event.system(), null, null, values, imported, (id, record) -> {
+            written(record);
             then.accept(id, record);
         }));
     }
@@ -195,7 +212,7 @@ final class EventHub implements Incoming {
     private Link lose(Link link, String externalId, List<String> fields, boolean ours) {
         transaction.store(List.of(this));
         linked = new Link(transaction.object("select sync.lose_object(?::jsonb, ?, ?::text[], ?::boolean)", link.row().toString(), externalId,
-                "{" + String.join(",", fields) + "}", Boolean.toString(ours)));
+                HubTransaction.array(fields), Boolean.toString(ours)));
         return linked;
     }
 

@@ -4,13 +4,17 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.bactrian.state.States;
+import io.bactrian.state.Unfit;
 import java.sql.SQLException;
+import java.util.List;
+import java.util.stream.Collectors;
 import org.postgresql.util.PSQLException;
 import org.springframework.core.NestedExceptionUtils;
-import org.springframework.dao.DataAccessException;
+import org.springframework.dao.DataAccessResourceFailureException;
 import org.springframework.dao.EmptyResultDataAccessException;
 import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.jdbc.core.PreparedStatementCallback;
+import org.springframework.transaction.CannotCreateTransactionException;
 import org.springframework.transaction.TransactionStatus;
 
 /** HubTransaction of one transaction. All parameters are text, and cast where they are not. */
@@ -19,15 +23,39 @@ class HubTransaction {
     /** What Postgres said to a statement that it did not take. */
     record Fault(String code, String message) {
 
-        /** @throws DataAccessException when that is no fault of the statement, but of the connection */
-        static Fault of(DataAccessException failure) {
-            if (!(NestedExceptionUtils.getMostSpecificCause(failure) instanceof SQLException cause) || cause.getSQLState() == null || cause.getSQLState().startsWith("08")) {
+        /**
+         * What was wrong with what was to be done.
+         *
+         * @throws RuntimeException the failure itself, when it is one of the connection
+         */
+        static Fault of(RuntimeException failure) {
+            if (failure instanceof Unfit unfit) {
+                return new Fault(unfit.code(), unfit.getMessage());
+            } else if (isAway(failure)) {
                 throw failure;
+            } else if (!(NestedExceptionUtils.getMostSpecificCause(failure) instanceof SQLException)) {
+                return new Fault("22000", "it cannot be understood (" + failure.getClass().getSimpleName() + ")");
             }
-            return new Fault(cause.getSQLState(),
-                    cause instanceof PSQLException told && told.getServerErrorMessage() != null ? told.getServerErrorMessage().getMessage() : cause.getMessage());
+            var sql = (SQLException) NestedExceptionUtils.getMostSpecificCause(failure);
+            return new Fault(sql.getSQLState(), sql instanceof PSQLException told && told.getServerErrorMessage() != null ? told.getServerErrorMessage().getMessage() : sql.getMessage());
+        }
+
+        /** Whether Postgres is away, or has no room, for whatever is asked of it. */
+        static boolean isAway(RuntimeException failure) {
+            if (NestedExceptionUtils.getMostSpecificCause(failure) instanceof SQLException cause) {
+                var state = cause.getSQLState();
+                return state == null || AWAY.stream().anyMatch(state::startsWith);
+            }
+            return failure instanceof CannotCreateTransactionException || failure instanceof DataAccessResourceFailureException;
+        }
+
+        /** Whether somebody has what it needed: it may be done in a moment. */
+        boolean isAboutLocks() {
+            return code.equals("55P03") || code.startsWith("40");
         }
     }
+
+    private static final List<String> AWAY = List.of("08", "53", "57P", "58");
 
     final JdbcTemplate postgres;
     final TransactionStatus status;
@@ -62,6 +90,11 @@ class HubTransaction {
             statement.execute();
             return null;
         });
+    }
+
+    /** An array's literal. */
+    static String array(List<String> texts) {
+        return texts.stream().map(text -> '"' + text.replace("\\", "\\\\").replace("\"", "\\\"") + '"').collect(Collectors.joining(",", "{", "}"));
     }
 
     static ObjectNode parse(String json) {

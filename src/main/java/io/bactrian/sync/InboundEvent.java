@@ -30,22 +30,23 @@ import java.util.List;
  * @param remote JSON, the object in canonical form, which names other objects, and its parts, as their system does; null when it is gone, or only a hint came
  * @param previous the same before the event; null when that is not told
  * @param error why it could not be brought into canonical form, null when it could. Once that is mended, its object is read
- * @param again whether it came before, was kept, and is applied now
+ * @param again whether it came before, was kept, and is applied now; {@code waited} whether it was for an object that was not there
  */
-record InboundEvent(String system, String entity, List<String> fields, String policy, ObjectNode event, String remote, String previous, String error, boolean again) {
+record InboundEvent(String system, String entity, List<String> fields, String policy, ObjectNode event, String remote, String previous, String error, boolean again,
+        boolean waited) {
 
     InboundEvent(Integration integration, ObjectNode event, String remote, String previous, String error) {
-        this(integration.system(), integration.entity(), integration.fields(), integration.policy(), event, remote, previous, error, false);
+        this(integration.system(), integration.entity(), integration.fields(), integration.policy(), event, remote, previous, error, false, false);
     }
 
     /** From what {@link #kept} made. */
-    static InboundEvent again(String system, String entity, String kept) {
+    static InboundEvent again(String system, String entity, String kept, boolean waited) {
         try {
             var all = States.parse(kept);
             var fields = new ArrayList<String>();
             all.path("fields").forEach(field -> fields.add(field.asText()));
             return new InboundEvent(system, entity, fields, States.text(all, "policy"), States.parse(all.get("event").asText()), States.text(all, "remote"),
-                    States.text(all, "previous"), States.text(all, "error"), true); // an older version kept errors
+                    States.text(all, "previous"), States.text(all, "error"), true, waited); // an older version kept errors
         } catch (JsonProcessingException e) {
             throw new IllegalStateException("sync.event holds no event", e);
         }
@@ -61,7 +62,7 @@ record InboundEvent(String system, String entity, List<String> fields, String po
 
     /** The same as a hint that something happened to the object. */
     InboundEvent hint() {
-        return new InboundEvent(system, entity, fields, policy, States.without(event, List.of("partial", "look", "read")).put("hint", true), null, null, null, again);
+        return new InboundEvent(system, entity, fields, policy, States.without(event, List.of("partial", "look", "read")).put("hint", true), null, null, null, again, waited);
     }
 
     String id() {

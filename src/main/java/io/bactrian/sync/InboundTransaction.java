@@ -9,7 +9,6 @@ import io.bactrian.state.Policies;
 import io.bactrian.state.States;
 import io.bactrian.state.Times;
 import io.bactrian.state.Unfit;
-import java.math.BigDecimal;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -20,7 +19,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Function;
-import org.springframework.dao.DataAccessException;
 import org.springframework.dao.InvalidDataAccessApiUsageException;
 import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.transaction.TransactionStatus;
@@ -65,10 +63,16 @@ final class InboundTransaction extends HubTransaction {
         for (int i = 0; i < events.size(); i++) {
             hubs.add(new EventHub(this, events.get(i), loaded.get(i)));
         }
-        var busy = loadRows(events, loaded, hubs);
+        if (!alone) {
+            loadRows(events, loaded, hubs);
+        }
         var outcomes = new ArrayList<String>();
+        var records = new HashSet<String>();
         for (int i = 0; i < events.size(); i++) {
-            outcomes.add(busy.contains(i) ? null : outcome(events.get(i), loaded.get(i), hubs.get(i)));
+            var link = loaded.get(i).link();
+            // What an event before it is about to write of its record would not be seen.
+            boolean isSecond = link != null && !records.add(link.entity + "/" + link.recordId);
+            outcomes.add(loaded.get(i).busy() || isSecond ? null : outcome(events.get(i), loaded.get(i), hubs.get(i)));
         }
         store(hubs);
         return outcomes;
@@ -89,32 +93,22 @@ final class InboundTransaction extends HubTransaction {
         }, (row, n) -> LoadedEvent.of(events.get(n), row));
     }
 
-    /** Loads the rows of linked records, by table, and returns those events that are not to be judged here because somebody has theirs. */
-    private Set<Integer> loadRows(List<InboundEvent> events, List<LoadedEvent> loaded, List<EventHub> hubs) {
-        var busy = new HashSet<Integer>();
-        var byEntity = new HashMap<String, Map<String, Integer>>();
+    /** Loads and locks the rows of linked records, by table. */
+    private void loadRows(List<InboundEvent> events, List<LoadedEvent> loaded, List<EventHub> hubs) {
+        var byEntity = new HashMap<String, Map<String, EventHub>>();
         for (int i = 0; i < events.size(); i++) {
-            if (loaded.get(i).busy()) {
-                busy.add(i);
-            } else if (loaded.get(i).isSimple() && !events.get(i).is("deleted")) {
-                byEntity.computeIfAbsent(events.get(i).entity(), entity -> new LinkedHashMap<>()).put(loaded.get(i).link().recordId, i);
+            if (loaded.get(i).isSimple() && !events.get(i).is("deleted") && !events.get(i).is("hint")) {
+                byEntity.computeIfAbsent(events.get(i).entity(), entity -> new LinkedHashMap<>()).putIfAbsent(loaded.get(i).link().recordId, hubs.get(i));
             }
         }
         byEntity.forEach((entity, records) -> postgres.query(connection -> {
-            var statement = connection.prepareStatement("select * from sync.lock_rows(?, ?, ?)");
+            var statement = connection.prepareStatement("select * from sync.lock_rows(?, ?)");
             statement.setString(1, entity);
             statement.setArray(2, connection.createArrayOf("text", records.keySet().toArray()));
-            statement.setBoolean(3, alone);
             return statement;
         }, row -> {
-            int i = records.get(row.getString("id"));
-            if (row.getBoolean("busy")) {
-                busy.add(i);
-            } else {
-                hubs.get(i).loaded(parse(row.getString("record")));
-            }
+            records.get(row.getString("id")).loaded(row.getBoolean("busy"), parse(row.getString("record")), row.getString("place"));
         }));
-        return busy;
     }
 
     private String outcome(InboundEvent event, LoadedEvent loaded, EventHub hub) {
@@ -125,7 +119,7 @@ final class InboundTransaction extends HubTransaction {
         } else if (loaded.seen()) {
             return "duplicate";
         }
-        if (event.again()) {
+        if (event.waited()) {
             run("select sync.waits_no_more(?, ?, ?)", event.system(), event.entity(), event.externalId());
         }
         if (loaded.held()) {
@@ -150,10 +144,10 @@ final class InboundTransaction extends HubTransaction {
             var outcome = judge(event, hub);
             writeRows(List.of(hub));
             store(List.of(hub));
+            run("set constraints all immediate"); // what is refused at the commit only is a failure, too
+            status.releaseSavepoint(before);
             return outcome;
-        } catch (Unfit e) {
-            return refuse(event, hub, before, e.code(), e.getMessage());
-        } catch (DataAccessException e) {
+        } catch (RuntimeException e) {
             var fault = Fault.of(e);
             return refuse(event, hub, before, fault.code(), fault.message());
         }
@@ -197,7 +191,7 @@ final class InboundTransaction extends HubTransaction {
                 hub.afterwards(() -> look(event, hub));
             }
         }
-        hub.afterwards(() -> note(event, hub.linked() == null ? null : hub.linked().recordId, outcome));
+        hub.afterwards(() -> note(event, hub.recordOf(event.externalId()), outcome));
         return outcome;
     }
 
@@ -220,7 +214,10 @@ final class InboundTransaction extends HubTransaction {
     }
 
     private static void look(InboundEvent event, EventHub hub) {
-        hub.linked().lookAt = Link.latest(hub.linked().lookAt, Times.instant(new BigDecimal(States.text(event.event(), "at"))));
+        if (hub.linked() == null) {
+            return;
+        }
+        hub.linked().lookAt = Link.latest(hub.linked().lookAt, Times.ofSeconds(States.text(event.event(), "at")));
         hub.save(hub.linked());
         hub.poke(hub.linked().recordId);
     }
@@ -284,7 +281,7 @@ final class InboundTransaction extends HubTransaction {
     private void write(Statement statement, List<EventHub.Row> rows) {
         var written = new LinkedHashMap<String, ObjectNode>();
         postgres.query(connection -> {
-            var prepared = connection.prepareStatement(statement.made() ? "select * from sync.insert_rows(?, ?, ?, ?, ?)" : "select * from sync.update_rows(?, ?, ?, ?, ?)");
+            var prepared = connection.prepareStatement(statement.made() ? "select * from sync.insert_rows(?, ?, ?, ?, ?)" : "select * from sync.update_rows(?, ?, ?, ?, ?, ?)");
             prepared.setString(1, statement.system());
             prepared.setString(2, statement.entity());
             prepared.setArray(3, connection.createArrayOf("text", statement.columns().toArray()));
@@ -295,6 +292,7 @@ final class InboundTransaction extends HubTransaction {
             } else {
                 prepared.setArray(4, connection.createArrayOf("text", rows.stream().map(EventHub.Row::id).toArray()));
                 prepared.setArray(5, values);
+                prepared.setArray(6, connection.createArrayOf("text", rows.stream().map(EventHub.Row::place).toArray()));
             }
             return prepared;
         }, row -> {

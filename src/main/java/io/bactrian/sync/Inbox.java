@@ -1,7 +1,7 @@
 package io.bactrian.sync;
 
-import io.bactrian.state.Unfit;
 import io.bactrian.sync.Batch.Entry;
+import io.bactrian.sync.HubTransaction.Fault;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -15,12 +15,11 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import javax.sql.DataSource;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.springframework.dao.CannotAcquireLockException;
-import org.springframework.dao.DataAccessException;
-import org.springframework.dao.DataAccessResourceFailureException;
 import org.springframework.jdbc.core.JdbcTemplate;
-import org.springframework.jdbc.datasource.DataSourceTransactionManager;
-import org.springframework.transaction.TransactionException;
+import org.springframework.jdbc.support.JdbcTransactionManager;
 import org.springframework.transaction.TransactionStatus;
 import org.springframework.transaction.support.TransactionTemplate;
 
@@ -30,6 +29,7 @@ import org.springframework.transaction.support.TransactionTemplate;
  */
 final class Inbox {
 
+    private static final Logger LOG = LoggerFactory.getLogger(Inbox.class);
     private static final int LIMIT = 64;
     /** So many events that had to wait for a lock are waited for at once. */
     private static final int ALONE = 4;
@@ -44,7 +44,7 @@ final class Inbox {
 
     Inbox(DataSource postgres, Executor executor) {
         this.postgres = new JdbcTemplate(postgres);
-        transactions = new TransactionTemplate(new DataSourceTransactionManager(postgres));
+        transactions = new TransactionTemplate(new JdbcTransactionManager(postgres));
         together = new Batch<>(executor, 1, LIMIT, this::applyTogether);
         alone = new Batch<>(executor, ALONE, 1, batch -> applyAlone(batch.get(0)));
     }
@@ -79,8 +79,8 @@ final class Inbox {
     }
 
     private List<InboundEvent> due(int limit) {
-        return postgres.query("select system, entity, held::text from sync.due_events(?)",
-                (row, n) -> InboundEvent.again(row.getString("system"), row.getString("entity"), row.getString("held")), limit);
+        return postgres.query("select system, entity, held::text, waited from sync.due_events(?)",
+                (row, n) -> InboundEvent.again(row.getString("system"), row.getString("entity"), row.getString("held"), row.getBoolean("waited")), limit);
     }
 
     /**
@@ -98,8 +98,8 @@ final class Inbox {
             var ids = new ArrayList<String>();
             var events = postgres.query("select to_json(ids)::text as ids, event::text, remote, error from sync.reconcile_page(?, ?, ?, ?::text[], ?, ?, ?)", (row, n) -> {
                 ids.add(row.getString("ids"));
-                return new InboundEvent(system, entity, fields, policy, HubTransaction.parse(row.getString("event")), row.getString("remote"), null, row.getString("error"), false);
-            }, runId, step, position, "{" + String.join(",", fields) + "}", policy, match, limit);
+                return new InboundEvent(system, entity, fields, policy, HubTransaction.parse(row.getString("event")), row.getString("remote"), null, row.getString("error"), false, false);
+            }, runId, step, position, HubTransaction.array(fields), policy, match, limit);
             if (events.isEmpty()) {
                 return;
             }
@@ -124,14 +124,14 @@ final class Inbox {
         List<String> outcomes;
         try {
             outcomes = new InboundTransaction(postgres, status, false).apply(events, A_MOMENT);
-        } catch (DataAccessResourceFailureException e) {
-            throw e; // Postgres is away
-        } catch (DataAccessException | Unfit e) {
+        } catch (RuntimeException e) {
+            Fault.of(e); // or Postgres is away
             status.rollbackToSavepoint(before);
             int half = events.size() / 2;
             return Stream.of(events.subList(0, half), events.subList(half, events.size())).flatMap(part -> applyPart(status, part, lenient).stream())
                     .collect(Collectors.toCollection(ArrayList::new));
         }
+        status.releaseSavepoint(before);
         return IntStream.range(0, events.size()).mapToObj(i -> outcomes.get(i) == null ? applyOne(status, events.get(i), lenient) : outcomes.get(i))
                 .collect(Collectors.toCollection(ArrayList::new));
     }
@@ -139,14 +139,28 @@ final class Inbox {
     private String applyOne(TransactionStatus status, InboundEvent event, boolean lenient) {
         var before = status.createSavepoint();
         try {
-            return new InboundTransaction(postgres, status, true).apply(List.of(event), lenient ? NO_TIME : PATIENCE).get(0);
-        } catch (DataAccessException e) {
-            if (!lenient || e instanceof DataAccessResourceFailureException) {
+            var outcome = known(new InboundTransaction(postgres, status, true).apply(List.of(event), lenient ? NO_TIME : PATIENCE).get(0));
+            status.releaseSavepoint(before);
+            return outcome;
+        } catch (RuntimeException e) {
+            var fault = Fault.of(e);
+            if (!lenient) {
                 throw e;
+            }
+            if (!fault.isAboutLocks()) {
+                LOG.warn("the event {} of {} that was kept cannot be applied now: {}", event.id(), event.system(), fault.code());
             }
             status.rollbackToSavepoint(before);
             return null;
         }
+    }
+
+    /** Alone, an event waits for what it needs; if that is not there then, it may be repeated. */
+    private static String known(String outcome) {
+        if (outcome == null) {
+            throw new CannotAcquireLockException("somebody has changed its record meanwhile");
+        }
+        return outcome;
     }
 
     private void applyTogether(List<Entry<InboundEvent, String>> batch) {
@@ -158,7 +172,7 @@ final class Inbox {
         var parts = new ArrayList<List<T>>();
         var seen = new HashSet<String>();
         for (var one : batch) {
-            if (parts.isEmpty() || !seen.add(object.apply(one))) {
+            if (parts.isEmpty() || parts.get(parts.size() - 1).size() == LIMIT || !seen.add(object.apply(one))) {
                 parts.add(new ArrayList<>());
                 seen.clear();
                 seen.add(object.apply(one));
@@ -172,9 +186,8 @@ final class Inbox {
         List<String> outcomes;
         try {
             outcomes = apply(batch.stream().map(Entry::item).toList(), false, A_MOMENT);
-        } catch (DataAccessResourceFailureException e) {
-            throw e; // Postgres is away for all of them
-        } catch (DataAccessException | TransactionException | Unfit e) {
+        } catch (RuntimeException e) {
+            Fault.of(e); // or Postgres is away, for all of them
             if (batch.size() == 1) {
                 alone.add(batch.get(0));
             } else {
@@ -196,7 +209,7 @@ final class Inbox {
         if (System.nanoTime() - entry.since() > PATIENCE.toNanos()) {
             throw new CannotAcquireLockException("others wait for locked records, too");
         }
-        entry.result().complete(apply(List.of(entry.item()), true, PATIENCE).get(0));
+        entry.result().complete(known(apply(List.of(entry.item()), true, PATIENCE).get(0)));
     }
 
     private List<String> apply(List<InboundEvent> events, boolean alone, Duration patience) {

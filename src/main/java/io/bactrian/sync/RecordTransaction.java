@@ -38,6 +38,7 @@ final class RecordTransaction extends HubTransaction implements Outgoing {
     private long token;
     private LoadedEvent.About about;
     private ObjectNode row;
+    private boolean failing;
 
     /** @param patience how long others' locks are waited for */
     RecordTransaction(JdbcTemplate postgres, TransactionStatus status, String system, String entity, String recordId, List<String> fields, Duration patience) {
@@ -57,7 +58,7 @@ final class RecordTransaction extends HubTransaction implements Outgoing {
      * @param firstContact the mode of the reconcile when a system is met, or off
      */
     Claim claim(String lease, String instance, String firstContact) {
-        if (!load(null, null, lease)) {
+        if (!load(null, null, lease, true)) {
             return Claim.of("none");
         } else if (loaded.path("blocked").asBoolean()) {
             return Claim.of(refuse(null, null));
@@ -77,7 +78,7 @@ final class RecordTransaction extends HubTransaction implements Outgoing {
 
     /** The call reached the system: see {@link Settlement#outcome}; lost when the lease is: nothing is changed, and the record is looked at again. */
     String settle(long token, Answer answer, Policies policies) {
-        if (!load(Long.toString(token), answer.externalId(), null)) {
+        if (!load(Long.toString(token), answer.externalId(), null, true)) {
             return "lost";
         }
         this.token = token;
@@ -88,7 +89,7 @@ final class RecordTransaction extends HubTransaction implements Outgoing {
 
     /** The call failed: see {@link Refusal#outcome}; lost when the lease is. */
     String fail(long token, Failure failure) {
-        if (!load(Long.toString(token), null, null)) {
+        if (!load(Long.toString(token), null, null, false)) {
             return "lost";
         }
         this.token = token;
@@ -97,13 +98,15 @@ final class RecordTransaction extends HubTransaction implements Outgoing {
         return outcome;
     }
 
-    private boolean load(String token, String externalId, String lease) {
-        loaded = node(text("select sync.load_record(?, ?, ?, ?::bigint, ?, ?::interval, ?)::text", system, entity, recordId, token, externalId, lease, patience.toMillis() + "ms"));
+    private boolean load(String token, String externalId, String lease, boolean row) {
+        loaded = node(text("select sync.load_record(?, ?, ?, ?::bigint, ?, ?::interval, ?, ?)::text", system, entity, recordId, token, externalId, lease,
+                patience.toMillis() + "ms", row));
         if (loaded == null) {
             return false;
         }
         about = loaded.hasNonNull("about") ? new LoadedEvent.About(entity, loaded.get("about")) : null;
-        row = loaded.path("record") instanceof ObjectNode object ? object : null;
+        this.row = loaded.path("record") instanceof ObjectNode object ? object : null;
+        failing = loaded.path("failing").asBoolean();
         return true;
     }
 
@@ -187,10 +190,6 @@ final class RecordTransaction extends HubTransaction implements Outgoing {
         }
         return postgres.queryForObject("select p_record::text as record, p_missing as missing from sync.external(?, ?, ?::jsonb, ?::text[], ?)",
                 (answer, n) -> new External(parse(answer.getString("record")), answer.getString("missing")), system, entity, record.toString(), array(sent), isBase);
-    }
-
-    private static String array(List<String> texts) {
-        return "{" + String.join(",", texts) + "}";
     }
 
     @Override
@@ -290,7 +289,16 @@ final class RecordTransaction extends HubTransaction implements Outgoing {
 
     @Override
     public void forgetFailureOut(boolean lastingOnly) {
-        add("fit", about().put("direction", "out").put("lasting_only", lastingOnly));
+        if (failing) {
+            add("fit", about().put("direction", "out").put("lasting_only", lastingOnly));
+        }
+    }
+
+    @Override
+    public void forgetReference() {
+        if (failing) {
+            add("fit", about().put("direction", "out").put("code", "reference"));
+        }
     }
 
     @Override
@@ -301,6 +309,7 @@ final class RecordTransaction extends HubTransaction implements Outgoing {
     @Override
     public void failure(String direction, String failureClass, String code, String reason, String requestId, String retryAfter, String mark) {
         store(); // what was to be forgotten is, before
+        failing = true;
         run("select sync.record_failure(?, ?, ?, ?, ?, ?, ?, ?, ?::numeric)", system, entity, recordId, direction, failureClass, code, reason, requestId, retryAfter);
         if (mark != null) {
             run("update sync.failure set refused = ? where system = ? and entity = ? and record_id = ? and direction = 'out'", mark, system, entity, recordId);
@@ -346,9 +355,7 @@ final class RecordTransaction extends HubTransaction implements Outgoing {
             action.run();
             store();
             return true;
-        } catch (Unfit e) {
-            fault = new Fault(e.code(), e.getMessage());
-        } catch (DataAccessException e) {
+        } catch (RuntimeException e) {
             fault = Fault.of(e);
         }
         status.rollbackToSavepoint(before);

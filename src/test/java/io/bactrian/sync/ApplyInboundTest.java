@@ -782,6 +782,63 @@ class ApplyInboundTest {
         scene.sql.run("delete from sync.system");
     }
 
+    // Events that come at once.
+
+    private static String[] edit(String system, String externalId, long at, String name) {
+        var event = Hub.JSON.createObjectNode().put("id", "evt_" + system + externalId + at).put("type", "customer.updated").put("at", at).put("external_id", externalId);
+        return new String[] {system, event.toString(), Hub.JSON.createObjectNode().put("name", name).toString()};
+    }
+
+    @Test
+    void one_that_postgres_does_not_take_costs_itself_whatever_it_says() throws Exception {
+        scene.sql.run("create index customers_name on customers (name)");
+        scene.sql.run("alter table customers add constraint no_eve check (name <> 'Eve')");
+        scene.sql.run("create table known (name text primary key)");
+        scene.sql.run("insert into known select unnest(array['Ada', 'Bob', 'Cleo', 'Dora'])");
+        scene.sql.run("alter table customers add constraint known foreign key (name) references known deferrable initially deferred");
+        try {
+            var tooLong = new StringBuilder();
+            new java.util.Random(1).ints(12_000, 33, 0x3000).forEach(tooLong::appendCodePoint);
+            var outcomes = Events.applyAtOnce(sql, "name", edit("stripe", "ext_a", START, "Ada"), edit("stripe", "ext_x", START, tooLong.toString()), edit("stripe", "ext_b", START, "Bob"),
+                    edit("stripe", "ext_e", START, "Eve"), edit("stripe", "ext_c", START, "Cleo"), edit("stripe", "ext_n", START, "Nobody knows"), edit("stripe", "ext_z", START, "\0"),
+                    edit("stripe", "ext_d", START, "Dora"));
+            assertEquals(List.of("created", "failed", "created", "failed", "created", "failed", "failed", "created"), outcomes);
+            assertEquals(List.of("22P05", "23503", "23514", "54000"), sql.texts("select code from sync.failure order by code"));
+            assertEquals(4, scene.customers());
+        } finally {
+            scene.sql.run("alter table customers drop constraint known");
+            scene.sql.run("drop table known");
+            scene.sql.run("alter table customers drop constraint no_eve");
+            scene.sql.run("drop index customers_name");
+        }
+    }
+
+    @Test
+    void of_two_systems_that_edit_one_record_the_later_edit_wins_and_both_are_kept() throws Exception {
+        var id = scene.linked("{name:'Ada'}");
+        sql.run("insert into sync.link (system, entity, record_id, external_id, hub_base, remote_base) select 'crm', entity, record_id, 'crm_1', hub_base, remote_base from sync.link");
+        scene.edit(id, START - 10, "{name:'Ada'}");
+        scene.quiet();
+        assertEquals(List.of("applied", "conflict"), Events.applyAtOnce(sql, "name", edit("stripe", "ext_" + id, START + 5, "Grace"), edit("crm", "crm_1", START + 4, "Edsger")));
+        assertEquals(List.of("name Ada > Grace | Edsger: hub"), scene.conflicts());
+    }
+
+    @Test
+    void what_needs_no_row_does_not_wait_for_who_has_it() throws Exception {
+        var id = scene.linked("{name:'Ada'}");
+        try (var somebody = Sql.open(database.dataSource())) {
+            somebody.connection().setAutoCommit(false);
+            somebody.run("select from customers where id = ?::bigint for update", id);
+            scene.hub.patience = Duration.ofMillis(1);
+            assertEquals("unchanged", scene.updated("ext_" + id, START + 1, "{name:'Ada'}", "{name:'Ada'}"));
+            var hint = Hub.JSON.createObjectNode().put("id", "evt_hint").put("type", "customer.updated").put("at", START).put("external_id", "ext_" + id).put("hint", true);
+            assertEquals(List.of("hint"), Events.applyAtOnce(sql, "name", new String[] {"stripe", hint.toString(), null}));
+            somebody.connection().rollback();
+        } finally {
+            scene.hub.patience = Duration.ofSeconds(5);
+        }
+    }
+
     // What cannot be applied.
 
     @Test

@@ -15,16 +15,19 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
+import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.postgresql.util.PSQLException;
+import org.springframework.dao.DataIntegrityViolationException;
 
 /** One outbound write: what is sent, who may send it, and what comes of its outcome. */
 class ClaimSettleTest {
@@ -735,6 +738,59 @@ class ClaimSettleTest {
         assertEquals(state("{name:'Edsger'}"), scene.customer(id));
     }
 
+    @Test
+    void a_row_that_is_deleted_while_a_field_of_it_is_put_back_empties_nothing() throws Exception {
+        var id = scene.linked("{name:'Ada', email:'a@x'}");
+        sql.run("insert into sync.integration (system, entity, fields, policy, defined_in) values ('stripe', 'customers', ?::text[], 'newest, email: in', 'a test')", Hub.FIELDS);
+        try (var user = Sql.open(database.dataSource()); var worker = Sql.open(database.dataSource())) {
+            scene.edit(id, START + 1, "{email:'b@x'}");
+            user.connection().setAutoCommit(false);
+            user.run("delete from customers where id = ?::bigint", id);
+            var claim = CompletableFuture.supplyAsync(() -> Writes.claim(worker, "stripe", "customers", id, Hub.FIELDS));
+            Awaitility.await().until(() -> sql.number("select count(*) from pg_locks where not granted") > 0);
+            user.connection().commit();
+            var claimed = claim.get(10, TimeUnit.SECONDS);
+            assertTrue(List.of("delete", "none").contains(claimed.get("action")), claimed.toString());
+        } finally {
+            sql.run("delete from sync.integration");
+        }
+    }
+
+    @Test
+    void what_is_refused_at_the_commit_is_told_by_the_settle() throws Exception {
+        sql.run("create table known (name text primary key)");
+        sql.run("insert into known select unnest(array['Ada', 'Grace'])");
+        sql.run("alter table customers add constraint known foreign key (name) references known deferrable initially deferred");
+        try {
+            var id = scene.linked("{name:'Ada'}");
+            scene.updated("ext_" + id, START, "{name:'x'}", "{name:'Grace'}");
+            var fetch = scene.hub.claim(id);
+            assertEquals("fetch", fetch.action());
+            assertEquals("23503", assertThrows(PSQLException.class, () -> scene.settle(fetch, "ext_" + id, "{name:'Nobody'}", START + 1)).getSQLState());
+        } finally {
+            sql.run("alter table customers drop constraint known");
+            sql.run("drop table known");
+        }
+    }
+
+    @Test
+    void an_answer_whose_time_is_none_is_told() throws Exception {
+        var claim = scene.hub.claim(scene.insert("{name:'Ada'}"));
+        assertThrows(DataIntegrityViolationException.class, () -> Writes.settle(sql, "stripe", "customers", claim.recordId(), claim.token(), "ext_1", "{}", Double.NaN, false,
+                Hub.FIELDS, "newest"));
+        assertEquals("settled", scene.settle(claim, "ext_1", "{name:'Ada'}", START));
+    }
+
+    @Test
+    void a_record_that_is_parked_does_not_wait_for_what_is_there() throws Exception {
+        var id = scene.insert("{name:'Ada'}");
+        var claim = scene.hub.claim(id);
+        sql.run("select sync.record_failure('stripe', 'customers', ?, 'out', 'transient', 'reference', 'it refers to somebody', null, null)", id);
+        assertEquals("parked", Writes.fail(sql, "stripe", "customers", id, claim.token(), "fatal", false, false, "401", "no", null, null));
+        assertEquals(0, sql.number("select count(*) from sync.failure"));
+        sql.run("delete from sync.system");
+    }
+
     // Parts.
 
     @Test
@@ -887,6 +943,29 @@ class ClaimSettleTest {
 
     private static String invoice(String lines, String memo) {
         return json("{currency:'EUR', memo:'" + memo + "', invoice_items:" + lines + "}");
+    }
+
+    @Test
+    void a_part_is_known_by_any_id() throws Exception {
+        sql.run("create table carts (id bigint primary key)");
+        sql.run("create table cart_lines (sku text primary key, cart_id bigint references carts, quantity integer)");
+        sql.run("select sync.track('carts')");
+        sql.run("select sync.track('cart_lines', 'carts')");
+        try {
+            sql.run("insert into carts values (1)");
+            sql.run("insert into cart_lines values (?, 1, 2)", "red, \"large\" \\ {1}");
+            sql.run("insert into sync.link (system, entity, record_id, external_id, hub_base, remote_base) values ('stripe', 'carts', '1', 'cart_1', '{}', '{}')");
+            sql.run("insert into sync.link (system, entity, record_id, external_id, whole) select 'stripe', 'cart_lines', sku, 'line_1', '1' from cart_lines");
+            sql.run("update sync.link set hub_base = jsonb_build_object('cart_lines/' || (select sku from cart_lines), '{\"quantity\": 1}'::jsonb),"
+                    + " remote_base = jsonb_build_object('cart_lines/' || (select sku from cart_lines), '{\"quantity\": 1}'::jsonb) where entity = 'carts'");
+            var claim = Writes.claim(sql, "stripe", "carts", "1", "{cart_lines/*}");
+            assertEquals("update", claim.get("action"));
+            assertEquals("line_1", Hub.object(claim.get("record")).get("cart_lines/red, \"large\" \\ {1}").get("external_id").asText());
+        } finally {
+            sql.run("select sync.untrack('cart_lines')");
+            sql.run("select sync.untrack('carts')");
+            sql.run("drop table cart_lines, carts");
+        }
     }
 
     private static String invoiceEvent(int at, String lines) throws SQLException {

@@ -2,16 +2,18 @@ package io.bactrian.sync;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import io.bactrian.state.States;
-import io.bactrian.state.Unfit;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
 import org.springframework.core.NestedExceptionUtils;
 import org.springframework.dao.DataAccessException;
 import org.springframework.jdbc.core.JdbcTemplate;
-import org.springframework.jdbc.datasource.DataSourceTransactionManager;
+import org.springframework.jdbc.support.JdbcTransactionManager;
 import org.springframework.jdbc.datasource.SingleConnectionDataSource;
 import org.springframework.transaction.TransactionStatus;
 import org.springframework.transaction.support.TransactionTemplate;
@@ -33,14 +35,14 @@ public final class Events {
             throws SQLException {
         InboundEvent told;
         try {
-            told = new InboundEvent("stripe", entity, List.of(fields.replaceAll("[{}]", "").split("\\s*,\\s*")), policy, States.parse(event), remote, previous, error, false);
+            told = new InboundEvent("stripe", entity, List.of(fields.replaceAll("[{}]", "").split("\\s*,\\s*")), policy, States.parse(event), remote, previous, error, false, false);
         } catch (JsonProcessingException e) {
             throw new AssertionError(event, e);
         }
         String outcome = null;
         try {
             outcome = apply(sql.connection(), told, false, A_MOMENT);
-        } catch (DataAccessException | Unfit e) {
+        } catch (RuntimeException e) {
             // It is to blame alone.
         }
         try {
@@ -51,6 +53,20 @@ public final class Events {
             }
             throw e;
         }
+    }
+
+    /** Applies events of customers that come at once, each {system, event, remote}; what each came to. */
+    static List<String> applyAtOnce(Sql sql, String fields, String[]... events) throws JsonProcessingException {
+        var work = new ArrayDeque<Runnable>();
+        var inbox = new Inbox(new SingleConnectionDataSource(sql.connection(), true), work::add);
+        var outcomes = new ArrayList<CompletableFuture<String>>();
+        for (var event : events) {
+            outcomes.add(inbox.add(new InboundEvent(event[0], "customers", List.of(fields.split(",")), "newest", States.parse(event[1]), event[2], null, null, false, false)));
+        }
+        while (!work.isEmpty()) {
+            work.poll().run();
+        }
+        return outcomes.stream().map(CompletableFuture::join).toList();
     }
 
     private static String apply(Connection connection, InboundEvent event, boolean alone, Duration patience) {
@@ -70,6 +86,6 @@ public final class Events {
     }
 
     private static <T> T within(Connection connection, Function<TransactionStatus, T> work) {
-        return new TransactionTemplate(new DataSourceTransactionManager(new SingleConnectionDataSource(connection, true))).execute(work::apply);
+        return new TransactionTemplate(new JdbcTransactionManager(new SingleConnectionDataSource(connection, true))).execute(work::apply);
     }
 }
