@@ -77,7 +77,7 @@ begin
 end $$;
 
 -- What is known of a record that may have to be written, or was (p_token): its link is locked until the end of the transaction, whose settings it makes. Null when
--- there is nothing to do: its table is not tracked, it is gone and was never there, or, of one that was written, the lease is lost.
+-- there is nothing to do (token: the number of the write that may begin, clear: whether nothing stands in the way of that): its table is not tracked, it is gone and was never there, or, of one that was written, the lease is lost.
 -- p_external_id: the object that the answer tells of; p_lease: how long a claim holds; p_patience: how long locks are waited for; p_row: whether the
 -- row is read: a call that failed is kept whatever stands in the way of that.
 create or replace function sync.load_record(p_system text, p_entity text, p_record_id text, p_token bigint, p_external_id text, p_lease interval, p_patience text, p_row boolean) returns jsonb
@@ -113,6 +113,9 @@ begin
     'policy', (select i.policy from sync.integration i where i.system = p_system and i.entity = p_entity),
     'paused_in', sync.is_paused_in(p_system), 'stopped_in', sync.is_stopped(p_system, p_entity, 'in'),
     'noted', sync.is_noted(l),
+    'token', case when p_token is null then nextval('sync.lease_token') end,
+    'clear', not exists (select from sync.system s where s.name = p_system and (s.out_paused_at is not null or s.open_since is not null))
+             and not exists (select from sync.scope c where c.system = p_system and c.entity = p_entity and c.stopped_at is not null),
     'refused', (select to_jsonb(f.refused) from sync.failure f
                  where f.system = p_system and f.entity = p_entity and f.record_id = p_record_id and f.direction = 'out'),
     'failing', exists (select from sync.failure f

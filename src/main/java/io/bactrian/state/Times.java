@@ -66,6 +66,33 @@ public final class Times {
                 return Instant.EPOCH;
             default:
         }
+        return isPlain(text) ? plain(text) : any(text);
+    }
+
+    /** As nearly all are: {@code 2026-11-28T19:01:02.123456+00:00}. */
+    private static boolean isPlain(String text) {
+        return text.length() >= 25 && text.length() <= 32 && text.charAt(4) == '-' && text.charAt(10) == 'T' && text.endsWith("+00:00")
+                && (text.length() == 25 || text.charAt(19) == '.') && text.chars().noneMatch(one -> one > '9' && one != 'T');
+    }
+
+    private static Instant plain(String text) {
+        int nanos = 0;
+        for (int i = 20, unit = 100_000_000; i < text.length() - 6; i++, unit /= 10) {
+            nanos += (text.charAt(i) - '0') * unit;
+        }
+        try {
+            return LocalDateTime.of(number(text, 0, 4), number(text, 5, 7), number(text, 8, 10), number(text, 11, 13), number(text, 14, 16), number(text, 17, 19), nanos)
+                    .toInstant(ZoneOffset.UTC);
+        } catch (DateTimeException | NumberFormatException e) {
+            throw new Unfit("22007", "this is no time");
+        }
+    }
+
+    private static int number(String text, int from, int to) {
+        return Integer.parseInt(text, from, to, 10);
+    }
+
+    private static Instant any(String text) {
         var spelled = SPELLED.matcher(text);
         if (!spelled.matches()) {
             throw new Unfit("22007", "this is no time");

@@ -6,6 +6,7 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.StreamSupport;
 import org.apache.camel.CamelContext;
+import org.apache.camel.Endpoint;
 import org.apache.camel.Exchange;
 import org.apache.camel.Expression;
 import org.apache.camel.ProducerTemplate;
@@ -21,6 +22,7 @@ final class Mappings {
 
     private final Map<String, Expression> untold = new ConcurrentHashMap<>();
     private final CamelContext camel;
+    private final Map<String, Endpoint> endpoints = new ConcurrentHashMap<>();
     private final ProducerTemplate routes;
 
     Mappings(CamelContext camel) {
@@ -79,7 +81,7 @@ final class Mappings {
 
     /** Sends to a route, which fails as it does. */
     void send(String route, Exchange exchange) throws Exception {
-        routes.send("direct:" + route + "?block=false", exchange);
+        routes.send(endpoints.computeIfAbsent(route, name -> camel.getEndpoint("direct:" + name + "?block=false")), exchange);
         var failure = exchange.getException();
         exchange.setException(null);
         exchange.setRouteStop(false);

@@ -16,7 +16,6 @@ import io.bactrian.state.Table;
 import io.bactrian.state.Unfit;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.OffsetDateTime;
 import java.util.List;
 import java.util.function.Consumer;
 import org.springframework.dao.DataAccessException;
@@ -39,6 +38,7 @@ final class RecordTransaction extends HubTransaction implements Outgoing {
     private LoadedEvent.About about;
     private ObjectNode row;
     private boolean failing;
+    private Instant now;
 
     /** @param patience how long others' locks are waited for */
     RecordTransaction(JdbcTemplate postgres, TransactionStatus status, String system, String entity, String recordId, List<String> fields, Duration patience) {
@@ -107,6 +107,7 @@ final class RecordTransaction extends HubTransaction implements Outgoing {
         about = loaded.hasNonNull("about") ? new LoadedEvent.About(entity, loaded.get("about")) : null;
         this.row = loaded.path("record") instanceof ObjectNode object ? object : null;
         failing = loaded.path("failing").asBoolean();
+        now = Link.time(loaded, "now");
         return true;
     }
 
@@ -145,12 +146,12 @@ final class RecordTransaction extends HubTransaction implements Outgoing {
 
     @Override
     public Instant now() {
-        return OffsetDateTime.parse(loaded.get("now").asText()).toInstant();
+        return now;
     }
 
     @Override
     public Instant leaseEnd() {
-        return OffsetDateTime.parse(loaded.get("lease_until").asText()).toInstant();
+        return Link.time(loaded, "lease_until");
     }
 
     /** Whether the link is older than installations: objects of it may name none. */
@@ -278,6 +279,9 @@ final class RecordTransaction extends HubTransaction implements Outgoing {
 
     @Override
     public Long beginCall(String action) {
+        if (loaded.path("clear").asBoolean() && (!action.equals("create") || firstContact.equals("off"))) {
+            return loaded.get("token").asLong();
+        }
         var number = text("select sync.begin_call(?, ?, ?, ?, ?, ?)", system, entity, recordId, action, instance, firstContact);
         return number == null ? null : Long.valueOf(number);
     }

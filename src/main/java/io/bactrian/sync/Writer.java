@@ -11,7 +11,6 @@ import java.util.UUID;
 import java.util.concurrent.TimeUnit;
 import org.apache.camel.CamelContext;
 import org.apache.camel.Exchange;
-import org.apache.camel.ProducerTemplate;
 import org.apache.camel.support.DefaultExchange;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -41,7 +40,6 @@ final class Writer {
             || one.isNumber() && other.isNumber() && one.decimalValue().compareTo(other.decimalValue()) == 0 ? 0 : 1;
 
     private final CamelContext camel;
-    private final ProducerTemplate routes;
     private final Mappings mappings;
     private final Claims claims;
     private final Permits permits;
@@ -57,7 +55,6 @@ final class Writer {
         this.failures = failures;
         this.circuits = circuits;
         this.meters = meters;
-        routes = camel.createProducerTemplate();
         mappings = new Mappings(camel);
         pauseMillis = Long.parseLong(camel.resolvePropertyPlaceholders("{{retry.pause}}"));
     }
@@ -194,7 +191,7 @@ final class Writer {
 
     private ObjectNode map(Work work, Object record, Exchange exchange) throws Exception {
         exchange.getMessage().setBody(record);
-        send(work.integration().mappings() + "-from-hub", exchange);
+        mappings.send(work.integration().mappings() + "-from-hub", exchange);
         return exchange.getMessage().getBody(ObjectNode.class);
     }
 
@@ -231,17 +228,7 @@ final class Writer {
 
     private void ask(Work work, String route, Exchange exchange) throws Exception {
         permits.prepare(exchange, work.integration().system());
-        send(route, exchange);
-    }
-
-    private void send(String route, Exchange exchange) throws Exception {
-        routes.send("direct:" + route + "?block=false", exchange);
-        var failure = exchange.getException();
-        exchange.setException(null);
-        exchange.setRouteStop(false);
-        if (failure != null) {
-            throw failure;
-        }
+        mappings.send(route, exchange);
     }
 
     private static boolean is(Exchange exchange, String action) {

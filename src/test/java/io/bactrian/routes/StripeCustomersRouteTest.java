@@ -56,7 +56,7 @@ class StripeCustomersRouteTest {
         stripe = StripeSimulator.start(StripeSimulator.Options.inMemory());
         eu = StripeSimulator.start(StripeSimulator.Options.inMemory().withApiKey("sk_test_eu").withWebhookSecret("whsec_eu"));
         application = TestApplication.builder().postgres(database.jdbcUrl()).kafka(kafka)
-                .with("camel.main.routes-include-pattern", "file:routes/**/*.camel.yaml,file:src/test/resources/routes/*.camel.yaml")
+                .with("camel.main.routes-include-pattern", "file:routes/**/*.camel.yaml,file:src/test/resources/routes/stripe-eu-customers.camel.yaml")
                 .with("stripe.api-base", stripe.baseUrl().toString())
                 .with("camel.component.stripe.connect-timeout", "500ms")
                 .with("camel.component.stripe.read-timeout", "1500ms")
