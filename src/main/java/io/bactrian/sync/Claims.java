@@ -9,23 +9,22 @@ import io.bactrian.state.Policies;
 import io.bactrian.state.States;
 import io.bactrian.state.Times;
 import io.bactrian.state.Unfit;
+import io.bactrian.sync.OutboundBatch.Request;
 import java.time.DateTimeException;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.function.Function;
+import java.util.concurrent.Executor;
 import javax.sql.DataSource;
 import org.apache.camel.CamelContext;
 import org.apache.camel.Exchange;
 import org.springframework.dao.DataAccessException;
 import org.springframework.dao.DataIntegrityViolationException;
 import org.springframework.jdbc.core.JdbcTemplate;
-import org.springframework.jdbc.support.JdbcTransactionManager;
-import org.springframework.transaction.support.TransactionTemplate;
 
-/** Takes records for a write, and ends it, each in a transaction of its own. */
+/** Takes records for a write, and ends it. */
 final class Claims {
 
     /** The row is locked, or its table cannot be seen: the record waits. */
@@ -37,25 +36,23 @@ final class Claims {
             + " where system = ? and entity = ? and record_id = ? and lease_token = ? returning true";
 
     private final JdbcTemplate postgres;
-    private final TransactionTemplate transactions;
+    private final OutboundBatch batch;
     private final String lease;
     private final String instance;
     private final String firstContact;
-    private final Duration patience;
 
     Claims(DataSource dataSource, CamelContext camel) {
         this(dataSource, camel.resolvePropertyPlaceholders("{{sync.lease}}"), camel.resolvePropertyPlaceholders("{{instance.id}}"),
-                camel.resolvePropertyPlaceholders("{{reconcile.first-contact}}"), Duration.ofSeconds(5));
+                camel.resolvePropertyPlaceholders("{{reconcile.first-contact}}"), Duration.ofSeconds(5), camel.getExecutorServiceManager().newCachedThreadPool(Claims.class, "claims"));
     }
 
     /** @param patience how long others' locks are waited for */
-    Claims(DataSource dataSource, String lease, String instance, String firstContact, Duration patience) {
+    Claims(DataSource dataSource, String lease, String instance, String firstContact, Duration patience, Executor executor) {
         postgres = new JdbcTemplate(dataSource);
-        transactions = new TransactionTemplate(new JdbcTransactionManager(dataSource));
+        batch = new OutboundBatch(dataSource, executor, lease, patience);
         this.lease = lease;
         this.instance = instance;
         this.firstContact = firstContact;
-        this.patience = patience;
     }
 
     /**
@@ -72,7 +69,7 @@ final class Claims {
     Map<String, Object> claim(String system, String entity, String recordId, List<String> fields) {
         HubTransaction.Fault fault;
         try {
-            return within(system, entity, recordId, fields, record -> row(record, record.claim(lease, instance, firstContact)));
+            return batch.decide(new Request(system, entity, recordId, fields, null, null, true, record -> row(record, record.claim(instance, firstContact))));
         } catch (Unfit | DataAccessException e) {
             fault = HubTransaction.Fault.of(e);
             if (!OBSTACLES.contains(fault.code())) {
@@ -81,8 +78,8 @@ final class Claims {
         } catch (IllegalStateException | IllegalArgumentException | NullPointerException | ClassCastException | DateTimeException e) {
             throw new DataIntegrityViolationException("what is to be done cannot be decided (" + e.getClass().getSimpleName() + ")", e);
         }
-        var told = fault;
-        return within(system, entity, recordId, fields, record -> row(record, Claim.of(record.refuse(told.code(), told.message()))));
+        var action = postgres.queryForObject("select sync.refuse_claim(?, ?, ?, ?, ?)", String.class, system, entity, recordId, fault.code(), fault.message());
+        return row(null, Claim.of(action));
     }
 
     private static Map<String, Object> row(RecordTransaction record, Claim claim) {
@@ -121,7 +118,7 @@ final class Claims {
             ObjectNode details) {
         try {
             var answer = new Answer(externalId, States.parse(remote), at == null ? null : Times.ofSeconds(at.strip()), stale, details);
-            return within(system, entity, recordId, fields, record -> record.settle(token, answer, Policies.of(policy)));
+            return batch.decide(new Request(system, entity, recordId, fields, token, externalId, true, record -> record.settle(token, answer, Policies.of(policy))));
         } catch (Unfit | JsonProcessingException | IllegalStateException | IllegalArgumentException | NullPointerException | ClassCastException | DateTimeException e) {
             throw new DataIntegrityViolationException("the answer is none that can be kept", e);
         }
@@ -137,11 +134,7 @@ final class Claims {
     }
 
     String fail(String system, String entity, String recordId, List<String> fields, long token, Failure failure) {
-        return within(system, entity, recordId, fields, record -> record.fail(token, failure));
-    }
-
-    private <T> T within(String system, String entity, String recordId, List<String> fields, Function<RecordTransaction, T> work) {
-        return transactions.execute(status -> work.apply(new RecordTransaction(postgres, status, system, entity, recordId, fields, patience)));
+        return batch.decide(new Request(system, entity, recordId, fields, token, null, false, record -> record.fail(token, failure)));
     }
 
     private static String text(Exchange exchange, String variable) {

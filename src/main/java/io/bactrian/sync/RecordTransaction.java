@@ -14,7 +14,6 @@ import io.bactrian.state.Policies;
 import io.bactrian.state.States;
 import io.bactrian.state.Table;
 import io.bactrian.state.Unfit;
-import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.function.Consumer;
@@ -22,93 +21,71 @@ import org.springframework.dao.DataAccessException;
 import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.transaction.TransactionStatus;
 
-/** One transaction about one record that may have to be written, or was: loads what is known of it, lets it be decided, and stores what follows. */
+/** The hub as the decision about one record sees it that may have to be written, or was: what was loaded for it, and what is to be stored with the others of its transaction. */
 final class RecordTransaction extends HubTransaction implements Outgoing {
 
     private final String system;
     private final String entity;
     private final String recordId;
     private final List<String> fields;
-    private final Duration patience;
-    private final ObjectNode stored = States.empty();
-    private JsonNode loaded;
+    private final boolean alone;
+    private final StoredRecords stored;
+    private final JsonNode loaded;
+    private final LoadedEvent.About about;
+    private final Instant now;
     private String instance;
     private String firstContact;
     private long token;
-    private LoadedEvent.About about;
     private ObjectNode row;
     private boolean failing;
-    private Instant now;
 
-    /** @param patience how long others' locks are waited for */
-    RecordTransaction(JdbcTemplate postgres, TransactionStatus status, String system, String entity, String recordId, List<String> fields, Duration patience) {
+    /**
+     * @param loaded what {@code sync.load_record} tells; null when there is nothing to do
+     * @param stored what is to be stored at the end, for all records of the transaction
+     * @param alone whether it is the only one: what Postgres does not take is undone; else it ends the transaction for all
+     */
+    RecordTransaction(JdbcTemplate postgres, TransactionStatus status, OutboundBatch.Request request, JsonNode loaded, StoredRecords stored, boolean alone) {
         super(postgres, status);
-        this.system = system;
-        this.entity = entity;
-        this.recordId = recordId;
-        this.fields = fields;
-        this.patience = patience;
-        clear();
+        system = request.system();
+        entity = request.entity();
+        recordId = request.recordId();
+        fields = request.fields();
+        this.alone = alone;
+        this.stored = stored;
+        this.loaded = loaded;
+        about = loaded != null && loaded.hasNonNull("about") ? new LoadedEvent.About(entity, loaded.get("about")) : null;
+        row = loaded != null && loaded.path("record") instanceof ObjectNode object ? object : null;
+        failing = loaded != null && loaded.path("failing").asBoolean();
+        now = loaded == null ? null : Link.time(loaded, "now");
     }
 
     /**
      * Takes the record for one write.
      *
-     * @param lease longer than a call may take, as Postgres spells intervals
      * @param firstContact the mode of the reconcile when a system is met, or off
      */
-    Claim claim(String lease, String instance, String firstContact) {
-        if (!load(null, null, lease, true)) {
+    Claim claim(String instance, String firstContact) {
+        if (loaded == null) {
             return Claim.of("none");
         } else if (loaded.path("blocked").asBoolean()) {
-            return Claim.of(refuse(null, null));
+            return Claim.of(text("select sync.refuse_claim(?, ?, ?, null, null)", system, entity, recordId));
         }
         about.check(row);
         this.instance = instance;
         this.firstContact = firstContact;
-        var claim = new NextStep(this, link(), row, fields, Policies.of(loaded.hasNonNull("policy") ? loaded.get("policy").asText() : "newest")).claim(instance);
-        store();
-        return claim;
-    }
-
-    /** Why the record could not be claimed, in a transaction of its own: waiting, or parked. */
-    String refuse(String code, String message) {
-        return text("select sync.refuse_claim(?, ?, ?, ?, ?)", system, entity, recordId, code, message);
+        return new NextStep(this, link(), row, fields, Policies.of(loaded.hasNonNull("policy") ? loaded.get("policy").asText() : "newest")).claim(instance);
     }
 
     /** The call reached the system: see {@link Settlement#outcome}; lost when the lease is: nothing is changed, and the record is looked at again. */
     String settle(long token, Answer answer, Policies policies) {
-        if (!load(Long.toString(token), answer.externalId(), null, true)) {
-            return "lost";
-        }
         this.token = token;
-        var outcome = new Settlement(this, link(), answer, fields, policies).outcome();
-        store();
-        return outcome;
+        return loaded == null ? "lost" : new Settlement(this, link(), answer, fields, policies).outcome();
     }
 
     /** The call failed: see {@link Refusal#outcome}; lost when the lease is. */
     String fail(long token, Failure failure) {
-        if (!load(Long.toString(token), null, null, false)) {
-            return "lost";
-        }
         this.token = token;
-        var outcome = new Refusal(this, link(), failure).outcome();
-        store();
-        return outcome;
-    }
-
-    private boolean load(String token, String externalId, String lease, boolean row) {
-        loaded = node(text("select sync.load_record(?, ?, ?, ?::bigint, ?, ?::interval, ?, ?)::text", system, entity, recordId, token, externalId, lease,
-                patience.toMillis() + "ms", row));
-        if (loaded == null) {
-            return false;
-        }
-        about = loaded.hasNonNull("about") ? new LoadedEvent.About(entity, loaded.get("about")) : null;
-        this.row = loaded.path("record") instanceof ObjectNode object ? object : null;
-        failing = loaded.path("failing").asBoolean();
-        now = Link.time(loaded, "now");
-        return true;
+        return loaded == null ? "lost" : new Refusal(this, link(), failure).outcome();
     }
 
     private Link link() {
@@ -116,18 +93,11 @@ final class RecordTransaction extends HubTransaction implements Outgoing {
     }
 
     private void store() {
-        if (!States.names(stored).stream().allMatch(name -> stored.get(name).isEmpty())) {
-            run("select sync.store_record(?::jsonb)", stored.toString());
-            clear();
-        }
-    }
-
-    private void clear() {
-        List.of("links", "released", "conflicts", "fit", "notes", "pokes", "answered").forEach(stored::putArray);
+        stored.flush();
     }
 
     private void add(String what, ObjectNode item) {
-        stored.withArray(what).add(item);
+        stored.add(what, item);
     }
 
     private ObjectNode about() {
@@ -352,6 +322,10 @@ final class RecordTransaction extends HubTransaction implements Outgoing {
 
     @Override
     public boolean succeeds(Runnable action) {
+        if (!alone) {
+            action.run();
+            return true;
+        }
         store();
         var before = status.createSavepoint();
         Fault fault;
@@ -363,7 +337,7 @@ final class RecordTransaction extends HubTransaction implements Outgoing {
             fault = Fault.of(e);
         }
         status.rollbackToSavepoint(before);
-        clear();
+        stored.clear();
         run("select sync.keep_failure(?, ?, ?, ?, ?, null)", system, entity, recordId, fault.code(), fault.message());
         return false;
     }
@@ -393,9 +367,12 @@ final class RecordTransaction extends HubTransaction implements Outgoing {
         if (state == null || !table().related()) {
             return state;
         }
+        if (!alone) {
+            return inOurs(recordId, state, known);
+        }
         var before = status.createSavepoint();
         try {
-            return object("select sync.internal(?, ?, ?, ?::jsonb, ?::jsonb)", system, entity, recordId, state.toString(), known.toString());
+            return inOurs(recordId, state, known);
         } catch (DataAccessException e) {
             var fault = Fault.of(e);
             if (!fault.code().equals("BA001")) {
@@ -404,6 +381,10 @@ final class RecordTransaction extends HubTransaction implements Outgoing {
             status.rollbackToSavepoint(before);
             throw new Unfit(fault.code(), fault.message());
         }
+    }
+
+    private ObjectNode inOurs(String recordId, ObjectNode state, JsonNode known) {
+        return object("select sync.internal(?, ?, ?, ?::jsonb, ?::jsonb)", system, entity, recordId, state.toString(), known.toString());
     }
 
     @Override

@@ -24,7 +24,7 @@ public final class Writes {
     }
 
     static Map<String, Object> claim(Sql sql, String system, String entity, String recordId, String fields, String lease, String instance, String firstContact) {
-        return new Claims(dataSource(sql), lease, instance, firstContact, PATIENCE).claim(system, entity, recordId, list(fields));
+        return new Claims(dataSource(sql), lease, instance, firstContact, PATIENCE, Runnable::run).claim(system, entity, recordId, list(fields));
     }
 
     /** What is to be done about a record. */
@@ -64,7 +64,7 @@ public final class Writes {
     }
 
     private static Claims claims(Sql sql, Duration patience) {
-        return new Claims(dataSource(sql), "1 minute", null, "off", patience);
+        return new Claims(dataSource(sql), "1 minute", null, "off", patience, Runnable::run);
     }
 
     private static SingleConnectionDataSource dataSource(Sql sql) {
