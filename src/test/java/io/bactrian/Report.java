@@ -26,7 +26,8 @@ final class Report {
     }
 
     private static String text(Object value) {
-        return value instanceof Double ? String.format(Locale.ROOT, "%,.1f", value) : value instanceof Number ? String.format(Locale.ROOT, "%,d", value) : value.toString();
+        return value instanceof Double number ? String.format(Locale.ROOT, "%,.1f", number)
+                : value instanceof Number number ? String.format(Locale.ROOT, "%,d", number.longValue()) : value.toString();
     }
 
     /** The rows in Markdown. */

@@ -2,7 +2,6 @@ package io.bactrian.catchup;
 
 import static io.bactrian.catchup.Statements.with;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;

@@ -2,13 +2,13 @@ package io.bactrian.sync;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.bactrian.engine.NextStep.Claim;
 import io.bactrian.engine.NextStep;
+import io.bactrian.engine.NextStep.Claim;
 import io.bactrian.engine.Outgoing;
-import io.bactrian.engine.Refusal.Failure;
 import io.bactrian.engine.Refusal;
-import io.bactrian.engine.Settlement.Answer;
+import io.bactrian.engine.Refusal.Failure;
 import io.bactrian.engine.Settlement;
+import io.bactrian.engine.Settlement.Answer;
 import io.bactrian.state.Link;
 import io.bactrian.state.Policies;
 import io.bactrian.state.States;
