@@ -203,7 +203,7 @@ begin
                             'open', exists (select from sync.system s where s.name = p_system and s.open_since is not null));
 end $$;
 
--- Keeps what became of a record, and all that follows from it: see io.bactrian.sync.RecordTransaction, which makes p.
+-- Keeps what became of a record, and all that follows from it: see io.bactrian.store.RecordTransaction, which makes p.
 create or replace function sync.store_record(p jsonb) returns void language plpgsql as $$
 begin
   perform sync.save(l) from jsonb_populate_recordset(null::sync.link, p -> 'links') l;

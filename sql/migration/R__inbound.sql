@@ -85,7 +85,7 @@ begin
      order by q.n;
 end $$;
 
--- Keeps what became of events, and all that follows from it but for the rows: see io.bactrian.sync.InboundTransaction, which makes p.
+-- Keeps what became of events, and all that follows from it but for the rows: see io.bactrian.store.InboundTransaction, which makes p.
 create or replace function sync.store_inbound(p jsonb) returns void language plpgsql as $$
 begin
   update sync.link t

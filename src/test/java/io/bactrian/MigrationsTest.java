@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.bactrian.sync.Events;
+import io.bactrian.store.Events;
 import io.bactrian.sync.Sql;
 import io.bactrian.sync.Writes;
 import java.nio.file.Files;

@@ -24,13 +24,13 @@ class PackagesTest {
     private static final JavaClasses TESTS = new ClassFileImporter().importPath("target/test-classes");
 
     /** From the top down: a package knows only those below it. Start, which is the package io.bactrian itself, may know all. */
-    private static final List<String> LAYERS = List.of("", "watch", "billing", "stripe", "catchup", "sync", "engine", "state", "capture", "api");
+    private static final List<String> LAYERS = List.of("", "watch", "billing", "stripe", "catchup", "sync", "store", "engine", "state", "capture", "api");
 
     /** The arrows that there are. What is new here is a decision: nothing in sync knows a system, nothing in a system knows another one. */
-    private static final Set<String> ARROWS = Set.of("-> capture", "-> stripe", "-> sync", "-> watch", "billing -> stripe", "catchup -> sync", "stripe -> sync", "sync -> engine", "sync -> state", "engine -> state", "watch -> capture", "watch -> sync");
+    private static final Set<String> ARROWS = Set.of("-> capture", "-> stripe", "-> sync", "-> watch", "billing -> stripe", "catchup -> sync", "stripe -> sync", "sync -> engine", "sync -> state", "sync -> store", "store -> engine", "store -> state", "engine -> state", "watch -> capture", "watch -> sync");
 
     /** Packages of more than twelve files, and how many they have: to become smaller, never larger. */
-    private static final Map<String, Long> TOO_LARGE = Map.of("", 20L, "stripe", 15L, "sync", 27L);
+    private static final Map<String, Long> TOO_LARGE = Map.of("", 20L, "stripe", 15L, "sync", 17L);
 
     @Test
     void know_only_those_below_them() {

@@ -156,7 +156,7 @@ public final class StripeEvents implements CamelContextAware {
                 ? object.path("object").asText() : "nothing";
     }
 
-    /** As {@code io.bactrian.sync.InboundEvent} describes it. */
+    /** As {@code io.bactrian.store.InboundEvent} describes it. */
     private static ObjectNode inHubTerms(JsonNode event, JsonNode object, boolean gone, boolean hint) {
         var told = JsonNodeFactory.instance.objectNode();
         told.set("id", event.get("id"));

@@ -3,6 +3,8 @@ package io.bactrian.sync;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.bactrian.store.InboundEvent;
+import io.bactrian.store.Inbox;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Timer;
 import java.util.List;
@@ -129,7 +131,7 @@ public final class Inbound implements CamelContextAware {
      * @param position where the run was when it was asked for; when it has gone on since, nothing is done
      */
     public void compare(Integration integration, long runId, String step, String position) {
-        machinery().inbox.compare(runId, step, position, integration, PAGE);
+        machinery().inbox.compare(runId, step, position, integration.system(), integration.entity(), integration.fields(), integration.policy(), integration.match(), PAGE);
     }
 
     private InboundEvent map(Integration integration, ObjectNode event, JsonNode state, JsonNode previous) {
@@ -141,13 +143,17 @@ public final class Inbound implements CamelContextAware {
             }
             // What was not told of the object before cannot be told from what is nothing.
             var before = previous != null && untold.isEmpty() && !machinery().mappings.untold(integration, previous).isEmpty() ? null : previous;
-            return new InboundEvent(integration, told, machinery().mappings.told(integration, state), machinery().mappings.told(integration, before), null);
+            return event(integration, told, machinery().mappings.told(integration, state), machinery().mappings.told(integration, before), null);
         } catch (Exception e) {
             if (failures.passes(e)) {
                 throw new IllegalStateException("what the mapping of " + integration.system() + " needs is away", e);
             }
-            return new InboundEvent(integration, told, null, null, "the route %s-to-hub cannot map this object to a row".formatted(integration.mappings()));
+            return event(integration, told, null, null, "the route %s-to-hub cannot map this object to a row".formatted(integration.mappings()));
         }
+    }
+
+    private static InboundEvent event(Integration integration, ObjectNode event, String remote, String previous, String error) {
+        return new InboundEvent(integration.system(), integration.entity(), integration.fields(), integration.policy(), event, remote, previous, error);
     }
 
     private void measure(Integration integration, String outcome, long at) {

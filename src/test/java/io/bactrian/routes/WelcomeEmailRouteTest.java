@@ -13,7 +13,7 @@ import io.bactrian.sandbox.Ports;
 import io.bactrian.sandbox.SandboxKafka;
 import io.bactrian.sandbox.mail.Mail;
 import io.bactrian.sandbox.mail.MailCatcher;
-import io.bactrian.sync.Events;
+import io.bactrian.store.Events;
 import io.bactrian.sync.Sql;
 import jakarta.mail.internet.MimeMessage;
 import jakarta.mail.internet.MimeMultipart;

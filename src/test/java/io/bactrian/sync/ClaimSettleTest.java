@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.bactrian.TestServices;
+import io.bactrian.store.Events;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;

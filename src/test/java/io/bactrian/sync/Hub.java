@@ -3,6 +3,7 @@ package io.bactrian.sync;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.bactrian.store.Events;
 import java.sql.SQLException;
 import java.time.Duration;
 

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.bactrian.TestServices;
+import io.bactrian.store.Events;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
@@ -201,7 +202,7 @@ class ReconcileTest {
         sql.run("begin"); // it is only measured
         pages.put("objects", pages("select count(*) from sync.reconcile_page(" + run + ", 'objects', null, '" + Hub.FIELDS + "', 'newest', 'none', 20)")); // not the last page: that counts what is next
         sql.run("rollback");
-        Events.compare(sql, run, "objects", null, "none", 100);
+        Events.compare(sql, run, "objects", null, ModelRemote.FIELDS, "none", 100);
         assertEquals("20 of 20", sql.text("select count(*) filter (where todo) || ' of ' || count(*) from sync.difference where run_id = ? and kind = 'unlinked'", run));
         assertEquals(0, sql.number("select count(*) from sync.outbox where target <> ''"));
         sql.run("update sync.run set step = 'rows', position = null, confirmed_at = now() where id = ?", run);
@@ -250,7 +251,7 @@ class ReconcileTest {
         var page = new Listed("ext_only", null, "{name:'only there'}").json() + "\n";
         for (int i = 0; i < 2; i++) {
             keep(run, null, page, NOW);
-            Events.compare(sql, run, "objects", null, "none", 100);
+            Events.compare(sql, run, "objects", null, ModelRemote.FIELDS, "none", 100);
         }
         assertEquals(1, scene.customers());
         assertEquals(1, sql.number("select count(*) from sync.difference where run_id = ?", run));
@@ -487,7 +488,7 @@ class ReconcileTest {
                     sql.run("select sync.end_work(?, ?, to_jsonb(?::text[])::text)", run, step, "{" + String.join(",", ids) + "}");
                 }
             } else {
-                Events.compare(sql, run, step, sql.text("select position from sync.run where id = ?", run), match, 2);
+                Events.compare(sql, run, step, sql.text("select position from sync.run where id = ?", run), ModelRemote.FIELDS, match, 2);
             }
         }
         return work;

@@ -1,4 +1,4 @@
-package io.bactrian.sync;
+package io.bactrian.store;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;

@@ -1,7 +1,7 @@
-package io.bactrian.sync;
+package io.bactrian.store;
 
-import io.bactrian.sync.Batch.Entry;
-import io.bactrian.sync.HubTransaction.Fault;
+import io.bactrian.store.Batch.Entry;
+import io.bactrian.store.HubTransaction.Fault;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -27,7 +27,7 @@ import org.springframework.transaction.support.TransactionTemplate;
  * Applies inbound events, each once, in the order in which they came: those that come while others are under way share a transaction. A batch waits for
  * no lock: whose record somebody has is taken by itself, and a batch of which Postgres does not take all is halved until it is known who is to blame.
  */
-final class Inbox {
+public final class Inbox {
 
     private static final Logger LOG = LoggerFactory.getLogger(Inbox.class);
     private static final int LIMIT = 64;
@@ -42,7 +42,8 @@ final class Inbox {
     private final Batch<InboundEvent, String> together;
     private final Batch<InboundEvent, String> alone;
 
-    Inbox(DataSource postgres, Executor executor) {
+    /** @param executor does the work; as many as come at once share it */
+    public Inbox(DataSource postgres, Executor executor) {
         this.postgres = new JdbcTemplate(postgres);
         transactions = new TransactionTemplate(new JdbcTransactionManager(postgres));
         together = new Batch<>(executor, 1, LIMIT, this::applyTogether);
@@ -65,7 +66,7 @@ final class Inbox {
      *
      *     It fails with a DataIntegrityViolationException when Postgres can never store the event, and with another DataAccessException when it may be repeated
      */
-    CompletableFuture<String> add(InboundEvent event) {
+    public CompletableFuture<String> add(InboundEvent event) {
         return together.add(event);
     }
 
@@ -74,7 +75,7 @@ final class Inbox {
      *
      * @return how many; to be called until there are none
      */
-    int release(int limit) {
+    public int release(int limit) {
         return transactions.execute(status -> (int) applyWithin(status, due(limit), true).stream().filter(Objects::nonNull).count());
     }
 
@@ -88,11 +89,7 @@ final class Inbox {
      *
      * @param position where the run was when it was asked for; when it has gone on since, nothing is done
      */
-    void compare(long runId, String step, String position, Integration integration, int limit) {
-        compare(runId, step, position, integration.system(), integration.entity(), integration.fields(), integration.policy(), integration.match(), limit);
-    }
-
-    void compare(long runId, String step, String position, String system, String entity, List<String> fields, String policy, String match, int limit) {
+    public void compare(long runId, String step, String position, String system, String entity, List<String> fields, String policy, String match, int limit) {
         transactions.executeWithoutResult(status -> {
             var asked = postgres.queryForObject("select last_value from sync.outbox_id_seq", Long.class);
             var ids = new ArrayList<String>();

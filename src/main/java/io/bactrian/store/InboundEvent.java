@@ -1,4 +1,4 @@
-package io.bactrian.sync;
+package io.bactrian.store;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -32,11 +32,12 @@ import java.util.List;
  * @param error why it could not be brought into canonical form, null when it could. Once that is mended, its object is read
  * @param again whether it came before, was kept, and is applied now; {@code waited} whether it was for an object that was not there
  */
-record InboundEvent(String system, String entity, List<String> fields, String policy, ObjectNode event, String remote, String previous, String error, boolean again,
+public record InboundEvent(String system, String entity, List<String> fields, String policy, ObjectNode event, String remote, String previous, String error, boolean again,
         boolean waited) {
 
-    InboundEvent(Integration integration, ObjectNode event, String remote, String previous, String error) {
-        this(integration.system(), integration.entity(), integration.fields(), integration.policy(), event, remote, previous, error, false, false);
+    /** One that comes for the first time. */
+    public InboundEvent(String system, String entity, List<String> fields, String policy, ObjectNode event, String remote, String previous, String error) {
+        this(system, entity, fields, policy, event, remote, previous, error, false, false);
     }
 
     /** From what {@link #kept} made. */

@@ -1,4 +1,4 @@
-package io.bactrian.sync;
+package io.bactrian.store;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
@@ -18,17 +18,17 @@ import org.springframework.transaction.CannotCreateTransactionException;
 import org.springframework.transaction.TransactionStatus;
 
 /** HubTransaction of one transaction. All parameters are text, and cast where they are not. */
-class HubTransaction {
+public class HubTransaction {
 
     /** What Postgres said to a statement that it did not take. */
-    record Fault(String code, String message) {
+    public record Fault(String code, String message) {
 
         /**
          * What was wrong with what was to be done.
          *
          * @throws RuntimeException the failure itself, when it is one of the connection
          */
-        static Fault of(RuntimeException failure) {
+        public static Fault of(RuntimeException failure) {
             if (failure instanceof Unfit unfit) {
                 return new Fault(unfit.code(), unfit.getMessage());
             } else if (isAway(failure)) {
@@ -41,7 +41,7 @@ class HubTransaction {
         }
 
         /** Whether Postgres is away, or has no room, for whatever is asked of it. */
-        static boolean isAway(RuntimeException failure) {
+        public static boolean isAway(RuntimeException failure) {
             if (NestedExceptionUtils.getMostSpecificCause(failure) instanceof SQLException cause) {
                 var state = cause.getSQLState();
                 return state == null || AWAY.stream().anyMatch(state::startsWith);
@@ -50,7 +50,7 @@ class HubTransaction {
         }
 
         /** Whether somebody has what it needed: it may be done in a moment. */
-        boolean isAboutLocks() {
+        public boolean isAboutLocks() {
             return code.equals("55P03") || code.startsWith("40");
         }
     }

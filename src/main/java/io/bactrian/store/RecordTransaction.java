@@ -1,4 +1,4 @@
-package io.bactrian.sync;
+package io.bactrian.store;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -22,7 +22,7 @@ import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.transaction.TransactionStatus;
 
 /** The hub as the decision about one record sees it that may have to be written, or was: what was loaded for it, and what is to be stored with the others of its transaction. */
-final class RecordTransaction extends HubTransaction implements Outgoing {
+public final class RecordTransaction extends HubTransaction implements Outgoing {
 
     private final String system;
     private final String entity;
@@ -64,7 +64,7 @@ final class RecordTransaction extends HubTransaction implements Outgoing {
      *
      * @param firstContact the mode of the reconcile when a system is met, or off
      */
-    Claim claim(String instance, String firstContact) {
+    public Claim claim(String instance, String firstContact) {
         if (loaded == null) {
             return Claim.of("none");
         } else if (loaded.path("blocked").asBoolean()) {
@@ -77,13 +77,13 @@ final class RecordTransaction extends HubTransaction implements Outgoing {
     }
 
     /** The call reached the system: see {@link Settlement#outcome}; lost when the lease is: nothing is changed, and the record is looked at again. */
-    String settle(long token, Answer answer, Policies policies) {
+    public String settle(long token, Answer answer, Policies policies) {
         this.token = token;
         return loaded == null ? "lost" : new Settlement(this, link(), answer, fields, policies).outcome();
     }
 
     /** The call failed: see {@link Refusal#outcome}; lost when the lease is. */
-    String fail(long token, Failure failure) {
+    public String fail(long token, Failure failure) {
         this.token = token;
         return loaded == null ? "lost" : new Refusal(this, link(), failure).outcome();
     }
@@ -125,7 +125,7 @@ final class RecordTransaction extends HubTransaction implements Outgoing {
     }
 
     /** Whether the link is older than installations: objects of it may name none. */
-    boolean isOld() {
+    public boolean isOld() {
         return loaded != null && loaded.path("link").hasNonNull("old_key_to");
     }
 

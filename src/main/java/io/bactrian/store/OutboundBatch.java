@@ -1,8 +1,8 @@
-package io.bactrian.sync;
+package io.bactrian.store;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import io.bactrian.sync.Batch.Entry;
-import io.bactrian.sync.HubTransaction.Fault;
+import io.bactrian.store.Batch.Entry;
+import io.bactrian.store.HubTransaction.Fault;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -21,7 +21,7 @@ import org.springframework.transaction.support.TransactionTemplate;
  * Decides about records that may have to be written, or were: those that are to be decided at the same time share a transaction, which loads what is known of all of them, and
  * stores what follows, by one statement each. A batch waits for a lock no longer than a moment; when Postgres does not take all of it, each is decided by itself.
  */
-final class OutboundBatch {
+public final class OutboundBatch {
 
     private static final int LIMIT = 32;
     /** So many batches are under way at once, and so many that are by themselves. */
@@ -37,7 +37,7 @@ final class OutboundBatch {
      * @param row whether the row is to be read
      * @param decision its result is that of {@link #decide}
      */
-    record Request(String system, String entity, String recordId, List<String> fields, Long token, String externalId, boolean row,
+    public record Request(String system, String entity, String recordId, List<String> fields, Long token, String externalId, boolean row,
             Function<RecordTransaction, Object> decision) {
     }
 
@@ -52,7 +52,7 @@ final class OutboundBatch {
      * @param lease how long a claim holds, as Postgres spells intervals
      * @param patience how long others' locks are waited for
      */
-    OutboundBatch(DataSource postgres, Executor executor, String lease, Duration patience) {
+    public OutboundBatch(DataSource postgres, Executor executor, String lease, Duration patience) {
         this.postgres = new JdbcTemplate(postgres);
         transactions = new TransactionTemplate(new JdbcTransactionManager(postgres));
         this.lease = lease;
@@ -63,7 +63,7 @@ final class OutboundBatch {
 
     /** Decides about a record; the result is that of its decision, after the commit. It fails as that does, or as Postgres. */
     @SuppressWarnings("unchecked")
-    <T> T decide(Request request) {
+    public <T> T decide(Request request) {
         try {
             return (T) together.add(request).join();
         } catch (CompletionException e) {

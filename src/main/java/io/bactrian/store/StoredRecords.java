@@ -1,4 +1,4 @@
-package io.bactrian.sync;
+package io.bactrian.store;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.bactrian.state.States;

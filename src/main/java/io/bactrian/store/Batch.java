@@ -1,4 +1,4 @@
-package io.bactrian.sync;
+package io.bactrian.store;
 
 import java.util.ArrayList;
 import java.util.List;

@@ -1,7 +1,8 @@
-package io.bactrian.sync;
+package io.bactrian.store;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import io.bactrian.state.States;
+import io.bactrian.sync.Sql;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -31,7 +32,7 @@ public final class Events {
         return apply(sql, Duration.ofSeconds(5), entity, event, remote, previous, error, fields, policy);
     }
 
-    static String apply(Sql sql, Duration patience, String entity, String event, String remote, String previous, String error, String fields, String policy)
+    public static String apply(Sql sql, Duration patience, String entity, String event, String remote, String previous, String error, String fields, String policy)
             throws SQLException {
         InboundEvent told;
         try {
@@ -56,7 +57,7 @@ public final class Events {
     }
 
     /** Applies events of customers that come at once, each {system, event, remote}; what each came to. */
-    static List<String> applyAtOnce(Sql sql, String fields, String[]... events) throws JsonProcessingException {
+    public static List<String> applyAtOnce(Sql sql, String fields, String[]... events) throws JsonProcessingException {
         var work = new ArrayDeque<Runnable>();
         var inbox = new Inbox(new SingleConnectionDataSource(sql.connection(), true), work::add);
         var outcomes = new ArrayList<CompletableFuture<String>>();
@@ -79,10 +80,10 @@ public final class Events {
         return new Inbox(new SingleConnectionDataSource(sql.connection(), true), Runnable::run).release(limit);
     }
 
-    /** Compares one page of a run about customers, from where it is. */
-    static void compare(Sql sql, long run, String step, String position, String match, int limit) {
+    /** Compares one page of a run about customers, from where it is; fields are those of customers. */
+    public static void compare(Sql sql, long run, String step, String position, List<String> fields, String match, int limit) {
         new Inbox(new SingleConnectionDataSource(sql.connection(), true), Runnable::run)
-                .compare(run, step, position, "stripe", "customers", ModelRemote.FIELDS, "newest", match, limit);
+                .compare(run, step, position, "stripe", "customers", fields, "newest", match, limit);
     }
 
     private static <T> T within(Connection connection, Function<TransactionStatus, T> work) {
