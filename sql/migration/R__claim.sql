@@ -86,7 +86,7 @@ declare
   l     sync.link;
   v_now timestamptz := clock_timestamp();
 begin
-  perform sync.begin_work(case when p_row then p_patience else '0' end);
+  perform sync.begin_work(p_patience);
   if p_token is null and sync.is_blocked(p_system, p_entity) then
     return '{"blocked": true}';
   elsif p_token is null and not sync.tracked(p_entity) then

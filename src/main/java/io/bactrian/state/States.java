@@ -26,7 +26,7 @@ public final class States {
 
     /** Numbers as they were written, and all of it as large as Postgres may hold it. */
     public static final JsonMapper JSON = JsonMapper.builder(JsonFactory.builder().streamReadConstraints(StreamReadConstraints.builder()
-                    .maxNumberLength(200_000).maxStringLength(Integer.MAX_VALUE).maxNestingDepth(5_000).build()).build())
+                    .maxNumberLength(200_000).maxStringLength(Integer.MAX_VALUE).maxNestingDepth(1_000).build()).build())
             .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS, DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
             .nodeFactory(JsonNodeFactory.withExactBigDecimals(true)).build();
 

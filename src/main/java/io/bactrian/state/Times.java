@@ -38,7 +38,7 @@ public final class Times {
      * @throws Unfit when it is none that Postgres has
      */
     public static Instant instant(BigDecimal seconds) {
-        int digits = seconds.precision() - seconds.scale(); // before the point
+        long digits = (long) seconds.precision() - seconds.scale(); // before the point
         if (digits > 12) {
             throw new Unfit("22008", "timestamp out of range");
         }

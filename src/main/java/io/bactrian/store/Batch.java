@@ -65,7 +65,7 @@ final class Batch<T, R> {
             if (workers.compareAndSet(busy, busy + 1)) {
                 try {
                     executor.execute(this::work);
-                } catch (RuntimeException e) { // rejected: it ends
+                } catch (RuntimeException | OutOfMemoryError e) { // rejected: it ends; or no thread can be made
                     workers.decrementAndGet();
                     fail(next(Integer.MAX_VALUE), e);
                 }

@@ -55,7 +55,7 @@ public class HubTransaction {
         }
     }
 
-    private static final List<String> AWAY = List.of("08", "53", "57P", "58");
+    private static final List<String> AWAY = List.of("08", "25P03", "53", "57P", "58");
 
     final JdbcTemplate postgres;
     final TransactionStatus status;

@@ -1,6 +1,7 @@
 package io.bactrian.store;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.bactrian.state.States;
 import io.bactrian.store.Batch.Entry;
 import io.bactrian.store.HubTransaction.Fault;
 import java.time.Duration;
@@ -10,6 +11,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.function.Function;
 import javax.sql.DataSource;
 import org.springframework.jdbc.core.JdbcTemplate;
@@ -24,10 +26,10 @@ import org.springframework.transaction.support.TransactionTemplate;
 public final class OutboundBatch {
 
     private static final int LIMIT = 32;
-    /** So many batches are under way at once, and so many that are by themselves. */
+    /** So many batches are under way at once. */
     private static final int WORKERS = 2;
-    private static final int ALONE = 8;
     private static final Duration A_MOMENT = Duration.ofMillis(20);
+    private static final Object BY_ITSELF = new Object();
 
     /**
      * A record about which is to be decided.
@@ -46,7 +48,6 @@ public final class OutboundBatch {
     private final String lease;
     private final Duration patience;
     private final Batch<Request, Object> together;
-    private final Batch<Request, Object> alone;
 
     /**
      * @param lease how long a claim holds, as Postgres spells intervals
@@ -58,42 +59,50 @@ public final class OutboundBatch {
         this.lease = lease;
         this.patience = patience;
         together = new Batch<>(executor, WORKERS, LIMIT, this::decideTogether);
-        alone = new Batch<>(executor, ALONE, 1, batch -> batch.get(0).result().complete(decide(List.of(batch.get(0).item()), true).get(0)));
     }
 
     /** Decides about a record; the result is that of its decision, after the commit. It fails as that does, or as Postgres. */
     @SuppressWarnings("unchecked")
     public <T> T decide(Request request) {
+        // A call that failed may lock what all calls of its system need; and parts concern other records, perhaps of the same batch.
+        var result = request.row && !States.haveParts(request.fields) ? inCompany(request) : BY_ITSELF;
+        return (T) (result == BY_ITSELF ? decide(List.of(request), true).get(0) : result);
+    }
+
+    private Object inCompany(Request request) {
         try {
-            return (T) together.add(request).join();
+            return together.add(request).join();
         } catch (CompletionException e) {
+            if (e.getCause() instanceof RejectedExecutionException) { // it ends
+                return BY_ITSELF;
+            }
             throw e.getCause() instanceof RuntimeException failure ? failure : e;
         }
     }
 
     private void decideTogether(List<Entry<Request, Object>> batch) {
         var first = new ArrayList<Entry<Request, Object>>();
+        var others = new ArrayList<Entry<Request, Object>>(); // they would not see what is decided about their records before
         var records = new HashSet<String>();
         for (var entry : batch) {
-            if (records.add(entry.item().system + "/" + entry.item().entity + "/" + entry.item().recordId)) {
-                first.add(entry);
-            } else {
-                alone.add(entry); // it would not see what is decided about the record before it
-            }
+            (records.add(entry.item().system + "/" + entry.item().entity + "/" + entry.item().recordId) ? first : others).add(entry);
         }
-        List<Object> results;
         try {
-            results = decide(first.stream().map(Entry::item).toList(), false);
-        } catch (RuntimeException e) {
-            if (Fault.isAway(e)) {
-                throw e;
+            var results = decide(first.stream().map(Entry::item).toList(), false);
+            for (int i = 0; i < results.size(); i++) {
+                first.get(i).result().complete(results.get(i));
             }
-            first.forEach(alone::add);
-            return;
+        } catch (RuntimeException e) {
+            boolean away = Fault.isAway(e);
+            first.forEach(entry -> {
+                if (away) {
+                    entry.result().completeExceptionally(e);
+                } else {
+                    entry.result().complete(BY_ITSELF);
+                }
+            });
         }
-        for (int i = 0; i < results.size(); i++) {
-            first.get(i).result().complete(results.get(i));
-        }
+        others.forEach(entry -> entry.result().complete(BY_ITSELF));
     }
 
     private List<Object> decide(List<Request> requests, boolean byItself) {
@@ -101,7 +110,8 @@ public final class OutboundBatch {
     }
 
     private List<Object> decide(List<Request> requests, boolean byItself, TransactionStatus status) {
-        var known = load(requests, byItself ? patience : A_MOMENT);
+        // Of a call that failed nothing is read, and it is kept however long that takes.
+        var known = load(requests, byItself ? requests.get(0).row ? patience : Duration.ZERO : A_MOMENT);
         var stored = new StoredRecords(postgres);
         var results = new ArrayList<>();
         for (int i = 0; i < requests.size(); i++) {

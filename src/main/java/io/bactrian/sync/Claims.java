@@ -102,10 +102,10 @@ final class Claims {
         return row;
     }
 
-    /** The lease of a claim that is about to make its calls. */
-    Lease lease(Work work, Map<String, Object> claim) {
+    /** The lease of a claim that is about to make its calls; {@code since}: when it was asked for, by {@link System#nanoTime}. */
+    Lease lease(Work work, Map<String, Object> claim, long since) {
         var integration = work.integration();
-        return new Lease((Long) claim.get("lease_nanos"), () -> !postgres.queryForList(RENEWAL, Boolean.class, lease, integration.system(), integration.entity(),
+        return new Lease((Long) claim.get("lease_nanos"), since, () -> !postgres.queryForList(RENEWAL, Boolean.class, lease, integration.system(), integration.entity(),
                 work.recordId(), claim.get("token")).isEmpty());
     }
 

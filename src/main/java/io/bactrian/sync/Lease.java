@@ -10,14 +10,16 @@ final class Lease {
 
     private final long nanos;
     private final BooleanSupplier renewal;
-    private long since = System.nanoTime();
+    private long since;
 
     /**
      * @param nanos how long it holds
+     * @param since when it was asked for, by {@link System#nanoTime}
      * @param renewal renews it in Postgres; false when it is lost
      */
-    Lease(long nanos, BooleanSupplier renewal) {
+    Lease(long nanos, long since, BooleanSupplier renewal) {
         this.nanos = nanos;
+        this.since = since;
         this.renewal = renewal;
     }
 
@@ -39,12 +41,13 @@ final class Lease {
     }
 
     private void renew() {
-        if (System.nanoTime() - since < nanos / 4) {
+        long now = System.nanoTime();
+        if (now - since < nanos / 20) {
             return;
         }
         if (!renewal.getAsBoolean()) {
             throw new IllegalStateException("the lease is lost: somebody else has the record by now");
         }
-        since = System.nanoTime();
+        since = now;
     }
 }

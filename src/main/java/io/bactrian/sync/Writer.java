@@ -66,12 +66,13 @@ final class Writer {
      * @throws org.springframework.dao.DataAccessException when Postgres is away: then it is to be tried again
      */
     void sync(Work work) {
+        var since = System.nanoTime();
         var claim = claims.claim(work);
         if (NOTHING_TO_DO.contains((String) claim.get("action"))) {
             return;
         }
         var exchange = exchange(work, claim);
-        claims.lease(work, claim).accompany(exchange);
+        claims.lease(work, claim, since).accompany(exchange);
         do {
             exchange.setVariable("result", "settle");
             call(work, claim, exchange);
